@@ -1,0 +1,53 @@
+"""What can go wrong, as a user sees it.
+
+LookwiseError            exit 1: a one-line message that names the value, what was expected, and the cure
+├── UsageError           exit 2: the command line itself is wrong
+├── RecipeError          a recipe's key or value
+├── DataError            a file, table, row or picture that cannot be used at all (one bad row is a row with a reason instead)
+├── ModelError           a model that cannot be opened, or cannot do what is asked of it
+└── RunError             a run folder: locked by another process, made by another recipe, not finished
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["DataError", "LookwiseError", "ModelError", "RecipeError", "RunError", "UsageError", "nearest"]
+
+
+class LookwiseError(Exception):
+    """A fault that the user can mend; printed without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(LookwiseError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class RecipeError(LookwiseError):
+    """A recipe names an unknown key or a value out of range."""
+
+
+class DataError(LookwiseError):
+    """A file or table cannot be used."""
+
+
+class ModelError(LookwiseError):
+    """A model cannot be opened or cannot do what is asked."""
+
+
+class RunError(LookwiseError):
+    """A run folder cannot be used."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error sentence: the nearest known name, or all of them when none is near."""
+    options = sorted(known)
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(options)
