@@ -1,0 +1,1 @@
+"""The generated shop: a catalogue whose truth is known."""

@@ -1,0 +1,1 @@
+"""Declarations: tasks, prompts, answer reading, published results."""

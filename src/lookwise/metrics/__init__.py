@@ -1,0 +1,1 @@
+"""Scores and statistics over plain values; no models, no torch."""

@@ -1,0 +1,1 @@
+"""Tables, terminal and HTML, from score records and rows alone."""

@@ -1,0 +1,1 @@
+"""Tuning readers and small models on the evidence that was kept."""

@@ -1,0 +1,148 @@
+"""A recipe, read strictly: one flat YAML file that is one experiment.
+
+In: a path or the name of a shipped recipe, and `--set key=value` overrides.  Out: a frozen `Recipe` with every default
+filled in, or a `RecipeError` that names the key and the nearest known one.  No inheritance, no interpolation.  It opens
+no model and no data; pipeline.py checks names against what exists before anything loads.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from lookwise.errors import RecipeError, nearest
+from lookwise.recipe import Recipe
+
+__all__ = ["dump", "load", "parse", "shipped", "shipped_names"]
+
+_RECIPES = Path(__file__).parent / "recipes"
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(p.stem for p in _RECIPES.glob("*.yaml"))
+
+
+def shipped(name: str) -> Path:
+    """Return the path of a shipped recipe."""
+    return _RECIPES / f"{name}.yaml"
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Return a recipe by path or shipped name, with `key=value` overrides applied."""
+    path = Path(recipe)
+    if not path.is_file():
+        if recipe not in shipped_names():
+            raise RecipeError(
+                f"no recipe {recipe!r}: neither a file nor a shipped one; {nearest(recipe, shipped_names())}"
+            )
+        path = shipped(recipe)
+    values = _yaml(path.read_text(encoding="utf-8"), str(path))
+    for item in overrides:
+        key, found, text = item.partition("=")
+        if not found:
+            raise RecipeError(f"--set {item!r}: expected key=value")
+        values[key.strip()] = _yaml_value(text, f"--set {key}")
+    values.setdefault("name", path.stem)
+    return parse(values, str(path))
+
+
+def parse(values: Mapping[str, Any], origin: str) -> Recipe:
+    """Return a recipe from plain values; RecipeError names an unknown key or a value of the wrong type."""
+    hints = get_type_hints(Recipe)
+    known = {f.name for f in fields(Recipe)}
+    for key in values:
+        if key not in known:
+            raise RecipeError(f"{origin}: unknown key {key!r}; {nearest(str(key), known)}")
+    return _check(Recipe(**{k: _convert(v, hints[k], f"{origin}: {k}") for k, v in values.items()}), origin)
+
+
+def dump(recipe: Recipe) -> str:
+    """Return a recipe as YAML with every default written out."""
+    import yaml
+
+    plain = {k: _plain(v) for k, v in _as_dict(recipe).items()}
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _as_dict(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe's fields as they are (dataclasses.asdict cannot copy a mapping proxy)."""
+    return {f.name: getattr(recipe, f.name) for f in fields(recipe)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _yaml(text: str, origin: str) -> dict[str, Any]:
+    value = _yaml_value(text, origin)
+    if not isinstance(value, dict):
+        raise RecipeError(f"{origin}: expected keys and values, found {type(value).__name__}")
+    return value
+
+
+def _yaml_value(text: str, origin: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _convert(value: Any, kind: Any, origin: str) -> Any:
+    """Return a YAML value as the annotated type, or say what was expected."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise RecipeError(f"{origin}: {value!r} is not possible; {nearest(str(value), map(str, get_args(kind)))}")
+        return value
+    if get_origin(kind) is tuple:
+        items = value if isinstance(value, list) else [value]
+        return tuple(_convert(item, str, origin) for item in items)
+    if get_origin(kind) is typing.get_origin(Mapping[str, str]):
+        return _named(value, origin)
+    if kind is float and isinstance(value, str):
+        value = _number(value, origin)  # YAML 1.1 reads 1e-4 as text
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise RecipeError(f"{origin}: expected {kind.__name__}, found {value!r}")
+    return value
+
+
+def _number(text: str, origin: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise RecipeError(f"{origin}: expected a number, found {text!r}") from None
+
+
+def _named(value: Any, origin: str) -> Mapping[str, str]:
+    """Return judges as name -> model: a mapping as it is, a list named by the models' last words."""
+    if isinstance(value, list):
+        value = {str(spec).split(":", 1)[-1].rsplit("/", 1)[-1]: spec for spec in value}
+    if not isinstance(value, dict):
+        raise RecipeError(f"{origin}: expected a list of models, or names and models, found {value!r}")
+    return types.MappingProxyType({str(k): str(v) for k, v in value.items()})
+
+
+_POSITIVE = ("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples")
+
+
+def _check(recipe: Recipe, origin: str) -> Recipe:
+    for key in _POSITIVE:
+        if getattr(recipe, key) <= 0:
+            raise RecipeError(f"{origin}: {key} must be positive, found {getattr(recipe, key)}")
+    for key in ("audit", "warmup", "dropout"):
+        if not 0 <= getattr(recipe, key) <= 1:
+            raise RecipeError(f"{origin}: {key} is a share between 0 and 1, found {getattr(recipe, key)}")
+    unknown = [p for p in recipe.tune_on if p not in recipe.policies]
+    if unknown:
+        raise RecipeError(f"{origin}: tune_on names {unknown[0]!r}, which is not among policies")
+    return recipe

@@ -1,0 +1,75 @@
+"""One experiment as a frozen value: what config.py reads from a recipe and pipeline.py carries out.
+
+Plain values only; every default is written out in a run's recipe.yaml.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment.  Lengths in tokens, shares in 0..1; sample counts are per task and split, 0 means all."""
+
+    name: str
+    title: str = ""
+    # data
+    data: str = "bazaar"
+    """`bazaar` generates the shop; otherwise a path: MMECInstruct's layout, a table, or a named source's folder."""
+    source: Literal["auto", "bazaar", "mmecinstruct", "table", "grocery"] = "auto"
+    tasks: tuple[str, ...] = ()
+    seed: int = 7
+    samples_train: int = 0
+    samples_val: int = 0
+    samples_test: int = 0
+    samples_ood: int = 0
+    test_splits: tuple[str, ...] = ("test", "ood")
+    # pictures in words, and votes
+    prompts: str = "mmecinstruct"
+    captioner: str = "tiny:captioner"
+    caption_context: bool = True
+    caption_tokens: int = 128
+    judges: Mapping[str, str] = types.MappingProxyType({})
+    judging: Literal["rank", "generate"] = "rank"
+    ballot_tokens: int = 16
+    tie: Literal["drop", "keep", "published"] = "drop"
+    audit: float = 0.0
+    # what is compared
+    policies: tuple[str, ...] = ("none", "captions:always", "captions:vote")
+    reader: str = "tiny:reader-s"
+    readers: Literal["tuned", "zero-shot", "both"] = "tuned"
+    answering: Literal["rank", "generate"] = "rank"
+    answer_tokens: int = 100
+    rule: Literal["robust", "published"] = "robust"
+    resamples: int = 1000
+    # tuning
+    tune_on: tuple[str, ...] = ("none", "captions:always", "captions:vote")
+    training: Literal["generalist", "per-task"] = "generalist"
+    rank: int = 16
+    alpha: int = 16
+    dropout: float = 0.0
+    learning_rate: float = 1e-4
+    batch: int = 128
+    epochs: float = 3.0
+    warmup: float = 0.05
+    max_tokens: int = 2048
+    # machine
+    device: str = "auto"
+    dtype: str = "auto"
+    html_samples: int = 300
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Return the sample count per task of each split."""
+        return {
+            "train": self.samples_train,
+            "val": self.samples_val,
+            "test": self.samples_test,
+            "ood": self.samples_ood,
+        }
