@@ -1,8 +1,8 @@
 """CQE: judges vote whether a caption helps the task (CASLIE, arXiv 2410.17337, section 4.2).
 
 Rows in: captions, ballots so far.  Rows out: `Ballot`.  Asked in rounds: in each, the fewest next judges without whom
-the majority cannot be certain, so that nobody is asked in vain and yet as many as possible are asked at once.  The verdict
-equals that of asking everybody (tests/stages/test_caption_quality.py proves it over all ballots).
+the majority cannot be certain, so that nobody is asked in vain and yet as many as possible are asked at once.  The
+verdict equals that of asking everybody (tests/stages/test_caption_quality.py proves it over all ballots).
 """
 
 from __future__ import annotations
