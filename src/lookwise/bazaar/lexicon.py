@@ -204,7 +204,7 @@ _LABEL = FamilyShapes(
         ),
     ),
     history=("style", "size", "material", "pattern", "colour", "noun", "count", "mark"),
-    question=("could you tell how {adjective} the {topic} is", "would you say the {topic} is {adjective}"),
+    question=("can you tell how {adjective} the {topic} is", "would you say the {topic} is {adjective}"),
     opinion=("we think it is {}", "we call it {}"),
     damage=("ours was {}", "we got it {}"),
     talk_joiner=" . ",
@@ -249,7 +249,7 @@ _STALL = FamilyShapes(
         ),
     ),
     query=Shape(
-        ("can you show", "have you got"),
+        ("would you show", "have you got"),
         _pieces(
             ("pattern", _WORD), ("style", _WORD), ("noun", _WORD), ("size", "size {}"), ("count", "set of {}"),
             ("mark", "from {}"), ("colour", "colour {}"), ("material", "in {}"),

@@ -29,6 +29,7 @@ __all__ = [
     "link",
     "opinion_in",
     "option",
+    "ordinal",
     "query",
     "question",
     "read_caption",

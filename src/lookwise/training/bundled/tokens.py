@@ -1,0 +1,88 @@
+"""The tokenizer of all bundled tiny models, built from the shop's words, the same bytes every time.
+
+In: nothing but this package's own grammars, instructions and tiny prompts.  Out: tokenizer files and a chat template in
+a model's folder, which AutoTokenizer loads.  Lower-casing; words are whole tokens, any other text falls into
+characters; a line's end becomes a bar, since the shape of a prompt matters to a small model; what is not ASCII and has
+no ASCII base letter becomes <|unk|>.  It knows no weights.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lookwise.bazaar import words
+from lookwise.training.bundled.instructions import fixed_words
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+__all__ = ["CHAT_TEMPLATE", "SPECIALS", "build_tokenizer", "save_tokenizer", "vocabulary"]
+
+SPECIALS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|bos|>", "<image>", "<|unk|>")
+"""In the order of their ids, from 0."""
+
+CHAT_TEMPLATE = (
+    "{%- for m in messages -%}<|{{ m['role'] }}|>"
+    "{%- if m['content'] is string %} {{ m['content'] }} "
+    "{%- else %}{%- for p in m['content'] -%}"
+    "{%- if p['type'] == 'text' %} {{ p['text'] }} {% else %} <image> {% endif -%}"
+    "{%- endfor %}{%- endif -%}<|end|>{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
+)
+_EXTRA = (
+    "helpful ineffective redundant misleading relevant document snippet product history category brand related "
+    "true false right wrong full partial text only both neither other another any all some every very most more less "
+    "not but if then than so now first last before after next above below like unlike does did do done see look looks "
+    "looking picture image view shows shown hidden blank seen think sure maybe here there this that these those they "
+    "he she you your our us was were are am be been has had will can could should must might one's price cheap "
+    "hundred ten eleven twelve twenty zero st nd rd th"
+)
+"""Plain English words that neighbours' prompts are likely to use."""
+
+
+def _prompt_texts() -> list[str]:
+    folder = files("lookwise.benchmarks") / "prompts" / "tiny"
+    found = []
+    for use in sorted(folder.iterdir(), key=lambda f: f.name):
+        found += [f.read_text("utf-8") for f in sorted(use.iterdir(), key=lambda f: f.name)]
+    return [re.sub(r"\{[^}]*\}", " ", text) for text in found]
+
+
+def vocabulary() -> list[str]:
+    """Return the tokens in the order of their ids."""
+    texts = [*_prompt_texts(), *(re.sub(r"\{[^}]*\}", " ", t) for t in fixed_words()), _EXTRA]
+    named = {w for text in texts for w in re.findall(r"[a-z]+", text.lower()) if len(w) > 1}
+    ordinals = [words.ordinal(n) for n in range(1, 21)]
+    characters = string.ascii_lowercase + string.digits + string.punctuation
+    parts = [f"##{c}" for c in string.ascii_lowercase + string.digits]
+    return [*SPECIALS, *characters, *parts, *sorted({*named, *words.lexicon()}), *ordinals]
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Return the tokenizer with its chat template."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    ids = {token: i for i, token in enumerate(vocabulary())}
+    inner = Tokenizer(models.WordPiece(ids, unk_token="<|unk|>", max_input_chars_per_word=200))
+    inner.normalizer = normalizers.Sequence(
+        [normalizers.Replace("\n", " | "), normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()]
+    )
+    inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    inner.decoder = decoders.WordPiece(prefix="##")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="<|pad|>", eos_token="<|end|>", bos_token="<|bos|>", unk_token="<|unk|>",
+        additional_special_tokens=["<|user|>", "<|assistant|>", "<|system|>", "<image>"],
+        padding_side="left", model_max_length=1024, clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def save_tokenizer(folder: Path) -> None:
+    """Write the tokenizer's files into a model's folder."""
+    build_tokenizer().save_pretrained(folder)
