@@ -6,14 +6,21 @@
 # make install PYTHON=/path/to/python3.12 chooses an interpreter; PIP_ARGS="..." is handed to pip (README, "Installing").
 
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.lookwise-installed
+LOG := $(VENV)/install.log
 PIP_ARGS ?=
 WORKERS ?= 2
 # The first interpreter on the path that is new enough; `make install` says so when there is none.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+# pip's words go to a log; what is downloaded is shown as it comes, and the log's end when pip fails.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
+SHOW = 2>&1 | tee -a $(LOG) | sed -u -n -E 's/^ *Downloading ([^ ]*\/)?([^ ]+).*\((.*)\)$$/   \2, \3/p' \
+	|| { tail -n 15 $(LOG) >&2; exit 1; }
 
 .PHONY: install demo test test-all check docs clean
 
@@ -24,9 +31,11 @@ $(STAMP): pyproject.toml requirements-setup.txt
 	@test -n "$(PYTHON)" || { echo "make: found no Python 3.11 or newer; install one, or name it: make install PYTHON=..." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "== creating $(VENV) with $(PYTHON)"; "$(PYTHON)" -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo "make: python could not make $(VENV); on Debian and Ubuntu install python3-venv" >&2; exit 1; }; }
-	@echo "== installing torch (large; README says how to take the CPU build), then lookwise with its tools"
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -r requirements-setup.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c requirements-setup.txt -e ".[dev]"
+	@echo "== installing torch, which is large (README, Installing: how to take the CPU build), then lookwise and its tools"
+	@echo "   a few minutes; all that pip says goes to $(LOG)"
+	@: >$(LOG)
+	@$(PIP) -r requirements-setup.txt $(SHOW)
+	@$(PIP) -c requirements-setup.txt -e ".[dev]" $(SHOW)
 	@touch $(STAMP)
 
 demo: install
