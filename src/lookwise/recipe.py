@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["Recipe"]
@@ -35,7 +35,7 @@ class Recipe:
     captioner: str = "tiny:captioner"
     caption_context: bool = True
     caption_tokens: int = 128
-    judges: Mapping[str, str] = types.MappingProxyType({})
+    judges: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
     judging: Literal["rank", "generate"] = "rank"
     ballot_tokens: int = 16
     tie: Literal["drop", "keep", "published"] = "drop"

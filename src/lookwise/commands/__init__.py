@@ -1,0 +1,1 @@
+"""What each command does: arguments in, printed lines and an exit status out."""

@@ -1,0 +1,65 @@
+"""`lookwise run` and `lookwise demo`: a recipe carried out, then its tables."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lookwise import config
+from lookwise.commands.printing import say
+from lookwise.recipe import Recipe
+
+__all__ = ["demo", "run"]
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Run the demo recipe, or its quick form."""
+    name = "demo-quick" if arguments.quick else "demo"
+    return _carry_out(config.load(name), Path(arguments.out or f"runs/{name}"), None, None, None)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a recipe, whole or by stage, or say what it would do."""
+    recipe = _limited(config.load(arguments.recipe, _with_flags(arguments)), arguments.limit)
+    prompts = Path(arguments.prompts) if arguments.prompts else None
+    folder = Path(arguments.out or f"runs/{recipe.name}")
+    if arguments.dry_run:
+        from lookwise.pipeline.plan import plan
+
+        for line in plan(recipe, folder, prompts):
+            say(line)
+        return 0
+    return _carry_out(recipe, folder, prompts, arguments.until, arguments.only)
+
+
+def _with_flags(arguments: argparse.Namespace) -> Sequence[str]:
+    return [*arguments.set, "audit=1.0"] if arguments.all_judges else arguments.set
+
+
+def _limited(recipe: Recipe, limit: int | None) -> Recipe:
+    if limit is None:
+        return recipe
+    cut = {f"samples_{split}": min(n, limit) if n else limit for split, n in recipe.samples.items()}
+    return replace(recipe, **cut)  # type: ignore[arg-type]
+
+
+def _carry_out(recipe: Recipe, folder: Path, prompts: Path | None, until: str | None, only: str | None) -> int:
+    from lookwise.inference import terminal_display
+    from lookwise.pipeline import flow
+    from lookwise.report.html import write_page
+    from lookwise.report.terminal import show
+
+    asked = flow.Asked(until, only, prompts, terminal_display(), say=lambda name: say(f"* {name}"))
+    worked = flow.run(recipe, folder, config.dump(recipe), asked)
+    if not worked:
+        say(f"{folder}: this run is finished, nothing to do; delete the folder to start anew")
+    if until or only:
+        return 0
+    page = folder / "report.html"
+    if worked or not page.exists():
+        write_page(folder, page)
+    show(folder)
+    say(f"report: {page}")
+    return 0

@@ -1,0 +1,98 @@
+"""What every step of a run is given: the recipe, the folder, the samples' tasks, the reply store and the ledger.
+
+Arguments, not ambient state: a `Context` is built once by `flow.run` and handed down.  It offers the places of a run
+folder (INTERFACES, "A run folder") and opens models for the loop; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lookwise.inference import Display, ModelSource
+from lookwise.models.open import ModelOptions, fingerprint, open_model
+from lookwise.pipeline.data import Data
+from lookwise.recipe import Recipe
+from lookwise.rows import Row
+from lookwise.runs.ledger import Ledger
+from lookwise.runs.replies import ReplyStore
+from lookwise.runs.store import is_complete, read_rows, write_rows
+from lookwise.sample import Sample
+from lookwise.stages.evidence import Policy, parse_policy
+from lookwise.task import Task
+
+__all__ = ["TUNING_SPLITS", "Context", "by_sample", "slug"]
+
+R = TypeVar("R", bound=Row)
+
+TUNING_SPLITS = ("train", "val")
+
+
+def slug(name: str) -> str:
+    """Return a policy's or task's name as a folder name."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def by_sample(rows: Sequence[R]) -> dict[str, list[R]]:
+    """Return rows grouped by sample id, in their order."""
+    groups: dict[str, list[R]] = {}
+    for row in rows:
+        groups.setdefault(row.sample_id, []).append(row)
+    return groups
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run under way."""
+
+    recipe: Recipe
+    folder: Path
+    data: Data
+    replies: ReplyStore
+    ledger: Ledger
+    display: Display | None
+
+    @property
+    def tasks(self) -> Mapping[str, Task]:
+        """The run's tasks by full name."""
+        return self.data.tasks
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies that test samples are answered under."""
+        return tuple(parse_policy(name, self.recipe.judges) for name in self.recipe.policies)
+
+    @property
+    def tuning_policies(self) -> tuple[Policy, ...]:
+        """The policies that readers are tuned under; none for a run without tuning."""
+        if self.recipe.readers == "zero-shot":
+            return ()
+        return tuple(parse_policy(name, self.recipe.judges) for name in self.recipe.tune_on)
+
+    def rows_folder(self, stage: str) -> Path:
+        """Return the folder of a stage's rows."""
+        return self.folder / "rows" / stage
+
+    def done(self, stage: str) -> bool:
+        """Return whether a stage's rows are complete."""
+        return is_complete(self.rows_folder(stage))
+
+    def read(self, stage: str, kind: type[R]) -> list[R]:
+        """Return a finished stage's rows."""
+        return read_rows(self.rows_folder(stage), kind)
+
+    def write(self, stage: str, kind: type[R], rows: Sequence[R]) -> None:
+        """Write a stage's rows; the manifest, written last, makes them complete."""
+        write_rows(self.rows_folder(stage), kind, rows)
+
+    def samples(self, splits: Sequence[str] | None = None) -> list[Sample]:
+        """Return the run's samples, of the given splits."""
+        samples = read_rows(self.rows_folder("samples"), Sample)
+        return [s for s in samples if splits is None or s.split in splits]
+
+    def source(self, key: str, spec: str) -> ModelSource:
+        """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""
+        options = ModelOptions(device=self.recipe.device, dtype=self.recipe.dtype)
+        return ModelSource(key, lambda: open_model(spec, options), lambda: fingerprint(spec))

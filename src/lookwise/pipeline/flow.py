@@ -1,0 +1,143 @@
+"""A run, top to bottom: the steps in order, each skipped when its rows are complete, and the run folder's state.
+
+In: a recipe, a folder and what the command line asked for.  Out: the folder filled (INTERFACES, "A run folder").  Killed
+anywhere, the same call goes on where it stopped: finished steps are read back, replies come from the store, a tuning
+goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lookwise import __version__
+from lookwise.errors import RunError, UsageError, nearest
+from lookwise.inference import Display
+from lookwise.models.open import check_spec
+from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps
+from lookwise.pipeline.context import Context
+from lookwise.pipeline.data import Data, open_data
+from lookwise.recipe import Recipe
+from lookwise.runs.ledger import Ledger
+from lookwise.runs.lock import RunLock
+from lookwise.runs.replies import ReplyStore
+from lookwise.runs.store import read_json, write_json_atomic
+
+__all__ = ["STEPS", "Asked", "check_models", "run"]
+
+Step = Callable[[Context], None]
+
+STEPS: Mapping[str, Step] = {
+    "samples": data_steps.samples,
+    "captions": picture_steps.captions,
+    "ballots": picture_steps.ballots,
+    "utilities": data_steps.utilities,
+    "evidence": picture_steps.evidence,
+    "adapters": reader_steps.adapters,
+    "predictions": reader_steps.predictions,
+    "scores": score_steps.scores,
+}
+"""The steps of a run, in order.  Those that write rows are complete when their manifest is."""
+
+_VERSIONED = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "pillow", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asked for besides the recipe."""
+
+    until: str | None = None
+    only: str | None = None
+    prompts: Path | None = None
+    display: Display | None = None
+    say: Callable[[str], None] = lambda line: None
+
+
+def check_models(recipe: Recipe) -> None:
+    """Raise ModelError, before anything loads, for a model of the recipe that cannot be opened."""
+    for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader):
+        check_spec(spec)
+
+
+def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
+    """Carry a recipe out in a folder; return False when the run was already finished and nothing was done."""
+    steps = _wanted(asked)
+    check_models(recipe)
+    folder.mkdir(parents=True, exist_ok=True)
+    with RunLock(folder):
+        _same_recipe(folder, recipe_text)
+        data = open_data(recipe, folder, asked.prompts)
+        state = _state(folder)
+        if state.get("state") == "done" and not asked.only and not asked.until:
+            return False
+        record = _begin(folder, recipe, data, state)
+        try:
+            with ReplyStore(folder / "replies.sqlite") as replies:
+                ledger = Ledger(replies, folder / "calls.json")
+                context = Context(recipe, folder, data, replies, ledger, asked.display)
+                _carry_out(context, steps, asked)
+        except BaseException as error:
+            why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
+            write_json_atomic(folder / "run.json", {**record, "state": f"failed: {why}"})
+            raise
+        whole = steps == tuple(STEPS)
+        write_json_atomic(folder / "run.json", {**record, "state": "done" if whole else "running", "end": _now()})
+    return True
+
+
+def _carry_out(context: Context, steps: Sequence[str], asked: Asked) -> None:
+    for name in steps:
+        if context.done(name):
+            continue
+        asked.say(name)
+        STEPS[name](context)
+
+
+def _wanted(asked: Asked) -> tuple[str, ...]:
+    names = tuple(STEPS)
+    for name in (asked.until, asked.only):
+        if name is not None and name not in names:
+            raise UsageError(f"no stage {name!r}; {nearest(name, names)}")
+    if asked.only:
+        return (asked.only,)
+    return names[: names.index(asked.until) + 1] if asked.until else names
+
+
+def _same_recipe(folder: Path, text: str) -> None:
+    path = folder / "recipe.yaml"
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    elif path.read_text(encoding="utf-8") != text:
+        raise RunError(f"{folder} was made by another recipe (see its recipe.yaml); choose another --out, or delete it")
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any]) -> dict[str, Any]:
+    record = {
+        "id": folder.name,
+        "lookwise": __version__,
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in _VERSIONED},
+        "seed": recipe.seed,
+        "data": data.record(),
+        "prompts": data.prompt_record(),
+        "start": state.get("start", _now()),
+        "state": "running",
+    }
+    write_json_atomic(folder / "run.json", record)
+    return record
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

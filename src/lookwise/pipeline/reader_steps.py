@@ -1,0 +1,125 @@
+"""Steps of a run that concern the reader: tuning it on the evidence that was kept, and asking it.
+
+In: samples, captions and evidence rows.  Out: adapters (one per tune_on policy, or one per policy and task), prediction
+rows of every reader under every policy, and the ceilings where the truth is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lookwise.benchmarks.rendering import answer_conversation
+from lookwise.inference import ModelSource, run_stage
+from lookwise.model import Generate
+from lookwise.pipeline.context import Context, by_sample, slug
+from lookwise.rows import Caption, Evidence, Prediction
+from lookwise.sample import Sample
+from lookwise.stages.answer import AnswerStage, Reader
+from lookwise.stages.evidence import shown_captions
+from lookwise.training.examples import Example
+from lookwise.training.tune import TuneSettings, tune
+
+__all__ = ["adapters", "predictions", "readers"]
+
+Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""policy -> sample id -> slot -> caption."""
+
+
+def shown_by_policy(context: Context) -> Shown:
+    """Return the captions that each policy shows, from the evidence rows."""
+    captions = by_sample(context.read("captions", Caption))
+    groups: dict[str, list[Evidence]] = {}
+    for row in context.read("evidence", Evidence):
+        groups.setdefault(row.policy, []).append(row)
+    return {policy: shown_captions(rows, captions) for policy, rows in groups.items()}
+
+
+def adapter_folder(context: Context, policy: str, task: str | None) -> Path:
+    """Return the folder of an adapter."""
+    parts = [slug(policy)] if task is None else [slug(policy), slug(task.rsplit("/", 1)[-1])]
+    return context.folder.joinpath("adapters", *parts)
+
+
+def _groups(context: Context) -> list[str | None]:
+    """Return the tasks that get a reader of their own, or [None] for one generalist."""
+    return [None] if context.recipe.training == "generalist" else list(context.tasks)
+
+
+def _examples(context: Context, samples: Sequence[Sample], shown: Mapping[str, Mapping[str, str]]) -> list[Example]:
+    rows = []
+    for sample in samples:
+        task = context.tasks[sample.task]
+        if sample.target is not None:
+            talk = answer_conversation(task, sample, shown.get(sample.id, {}))
+            rows.append(Example(talk, sample.target, sample.task, task.answers(sample)))
+    return rows
+
+
+def _settings(context: Context) -> TuneSettings:
+    recipe = context.recipe
+    return TuneSettings(
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        dropout=recipe.dropout,
+        learning_rate=recipe.learning_rate,
+        batch=recipe.batch,
+        epochs=recipe.epochs,
+        warmup=recipe.warmup,
+        seed=recipe.seed,
+        max_tokens=recipe.max_tokens,
+    )
+
+
+def adapters(context: Context) -> None:
+    """Tune a reader on every tune_on policy's evidence: a finished adapter is left alone, a cut-off one goes on."""
+    shown = shown_by_policy(context)
+    train, val = context.samples(["train"]), context.samples(["val"])
+    for policy in context.tuning_policies:
+        for task in _groups(context):
+            mine = shown.get(policy.name, {})
+            tune(
+                context.recipe.reader,
+                _examples(context, [s for s in train if task in (None, s.task)], mine),
+                _examples(context, [s for s in val if task in (None, s.task)], mine),
+                adapter_folder(context, policy.name, task),
+                _settings(context),
+                card={"recipe": context.recipe.name, "tuned_on": policy.name, "task": task or "all"},
+                display=context.display,
+            )
+
+
+def readers(context: Context) -> list[tuple[Reader, str]]:
+    """Return every reader of the run with the spec that opens it."""
+    recipe = context.recipe
+    found: list[tuple[Reader, str]] = []
+    if recipe.readers in ("zero-shot", "both"):
+        found.append((Reader("reader", recipe.reader, "zero-shot", ""), recipe.reader))
+    for policy in context.tuning_policies:
+        for task in _groups(context):
+            folder = adapter_folder(context, policy.name, task)
+            key = f"reader[{policy.name}]" if task is None else f"reader[{policy.name}, {task}]"
+            found.append(
+                (Reader(key, recipe.reader, recipe.training, policy.name, task), f"{recipe.reader}+{folder}")
+            )
+    return found
+
+
+def predictions(context: Context) -> None:
+    """Ask every reader under every policy; add the exact ceilings where the shop's truth is known."""
+    recipe = context.recipe
+    samples = context.samples(recipe.test_splits)
+    found = readers(context)
+    shown = shown_by_policy(context)
+    stage = AnswerStage(
+        tasks=context.tasks,
+        readers=[reader for reader, _ in found],
+        shown={p.name: shown.get(p.name, {}) for p in context.policies},
+        want=None if recipe.answering == "rank" else Generate(max_new_tokens=recipe.answer_tokens),
+        rule=recipe.rule,
+    )
+    models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
+    rows = run_stage(
+        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
+    )
+    context.write("predictions", Prediction, [row for s in samples for row in rows[s.id]])

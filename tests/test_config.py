@@ -1,0 +1,57 @@
+"""Recipes are read strictly: every shipped one parses, every mistake is named with the nearest right word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lookwise import config
+from lookwise.errors import RecipeError
+
+
+@pytest.mark.parametrize("name", config.shipped_names())
+def test_shipped_recipes_parse_and_say_command_hardware_time_and_expectation(name: str) -> None:
+    recipe = config.load(name)
+    assert recipe.name == name
+    head = config.shipped(name).read_text(encoding="utf-8").split("name:")[0]
+    for word in ("command", "hardware", "time", "expect"):
+        assert f"# {word}" in head
+
+
+def test_a_dumped_recipe_reads_back_equal(tmp_path: Path) -> None:
+    recipe = config.load("demo", ["seed=9", "learning_rate=3e-3"])
+    path = tmp_path / "r.yaml"
+    path.write_text(config.dump(recipe), encoding="utf-8")
+    assert config.load(str(path)) == recipe
+    assert recipe.learning_rate == pytest.approx(0.003)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("sed=9", "did you mean 'seed'"),
+        ("batch=0", "must be positive"),
+        ("judging=ranked", "did you mean 'rank'"),
+        ("learning_rate=abc", "expected a number"),
+        ("batch=1.5", "expected int"),
+        ("seed=true", "expected int"),
+        ("audit=2", "between 0 and 1"),
+        ("tune_on=[captions:oracle/truth, captions:always2]", "not among policies"),
+        ("seed", "expected key=value"),
+        ("judges=5", "list of models"),
+        ("name=[", "not valid YAML"),
+    ],
+)
+def test_a_wrong_override_is_refused_by_name(override: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        config.load("demo", [override])
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="did you mean 'demo'"):
+        config.load("dmeo")
+    path = tmp_path / "r.yaml"
+    path.write_text("- a\n- b\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="expected keys and values"):
+        config.load(str(path))
