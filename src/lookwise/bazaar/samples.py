@@ -1,0 +1,205 @@
+"""The shop's samples: a split drawn in full, put into words, each with its truth beside it.
+
+In: a seed, a split, how many samples of each task.  Out: `Made` (the `Sample` as any source would yield it, the wording
+family, and `Drawn`, its truth).  It knows nothing about pixels, files or inference.
+
+Every split has its own catalogues and its own seeds; out-of-domain samples come from the categories kept for them.  A
+declared share of the in-domain test is worded by the held-out family and marked as a subset.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lookwise.bazaar import words
+from lookwise.bazaar.cases import (
+    HELD_OUT_SHARE,
+    LETTERS,
+    OUT_OF_DOMAIN_TASKS,
+    RATINGS,
+    TASKS,
+    Case,
+    Drawn,
+    Split,
+    world_of,
+)
+from lookwise.bazaar.catalogue import Catalogue
+from lookwise.bazaar.tasks import DRAW
+from lookwise.bazaar.world import World, in_domain, out_of_domain
+from lookwise.message import Media
+from lookwise.sample import FieldValue, Sample, Visual
+
+__all__ = [
+    "BENCHMARK",
+    "HELD_OUT_SUBSET",
+    "INSTRUCTIONS",
+    "Made",
+    "make_split",
+    "picture_path",
+    "split_tasks",
+    "split_world",
+]
+
+BENCHMARK = "mmecinstruct"
+HELD_OUT_SUBSET = "held-out wording"
+_BASE_SIZE = 300
+_SNIPPETS = (2, 3, 4)
+
+_RELATIONS = (
+    "A: Users who buy product 1 may also buy product 2.",
+    "B: Users who view product 1 may also view product 2.",
+    "C: The product 1 is similar with the product 2.",
+)
+_RELEVANCE = (
+    "A: The product is relevant to the query, and satisfies all the query specifications.",
+    "B: The product is somewhat relevant. It fails to fulfill some aspects of the query but the product can be used as "
+    "a functional substitute.",
+    "C: The product does not fulfill the query, but could be used in combination with a product exactly matching the "
+    "query.",
+    "D: The product is irrelevant to the query.",
+)
+
+INSTRUCTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "answerability_prediction": "Can the question be answered from what is known of the product? Say yes or no.",
+        "category_classification": "Choose the category that the product belongs to.",
+        "product_relation_prediction": "Choose how the two products are related.",
+        "product_substitute_identification": "Is the product a substitute for what the query asks? Say yes or no.",
+        "multiclass_product_classification": "Choose how well the product serves the query.",
+        "sentiment_analysis": "Choose how satisfied the writer of the review is.",
+        "sequential_recommendation": "Choose the product that the user will most likely take next.",
+    }
+)
+"""One sentence per task, as the published layout carries it with every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A sample, the family that worded it, and its truth."""
+
+    sample: Sample
+    family: str
+    drawn: Drawn
+
+
+def split_world(split: Split) -> World:
+    """Return the world that a split's products come from."""
+    return out_of_domain() if split == "ood" else in_domain()
+
+
+def split_tasks(split: Split) -> tuple[str, ...]:
+    """Return the tasks that a split has."""
+    return OUT_OF_DOMAIN_TASKS if split == "ood" else TASKS
+
+
+def picture_path(listing_id: str) -> str:
+    """Return where a listing's photo lies, relative to the dataset's folder."""
+    return f"images/{listing_id}.png"
+
+
+def make_split(seed: int, split: Split, samples: int) -> Iterator[Made]:
+    """Yield `samples` of every task of the split, task by task."""
+    world = split_world(split)
+    size = _BASE_SIZE + samples
+    catalogues = {
+        kind: Catalogue(world_of(task, world), f"{split}-{kind}", size, random.Random(f"{seed}/{split}/{kind}"))
+        for kind, task in (("shop", ""), ("review", "sentiment_analysis"))
+    }
+    for task in split_tasks(split):
+        catalogue = catalogues["review" if task == "sentiment_analysis" else "shop"]
+        for number in range(samples):
+            rng = random.Random(f"{seed}/{split}/{task}/{number}")
+            drawn = DRAW[task](world, catalogue, rng)
+            held_out = split == "test" and rng.random() < HELD_OUT_SHARE
+            family = words.HELD_OUT if held_out else rng.choice(words.FAMILIES)
+            yield Made(_sample(drawn, split, number, rng, family), family, drawn)
+
+
+def _sample(drawn: Drawn, split: Split, number: int, rng: random.Random, family: str) -> Sample:
+    case = drawn.case
+    fields, options = _WORDS[case.task](case, rng, family)
+    return Sample(
+        id=f"{case.task}/{split}/{number:05d}",
+        benchmark=BENCHMARK,
+        task=f"{BENCHMARK}/{case.task}",
+        split=split,
+        fields=fields,
+        visuals=tuple(
+            Visual(item.slot, Media(picture_path(listing.listing_id)))
+            for item, listing in zip(case.items, drawn.listings, strict=True)
+        ),
+        options=options,
+        target=drawn.target,
+        subset=HELD_OUT_SUBSET if family == words.HELD_OUT else None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ cases put into words
+
+Worded = tuple[tuple[tuple[str, FieldValue], ...], tuple[str, ...]]
+"""Fields and options."""
+
+
+def _answerability(case: Case, rng: random.Random, family: str) -> Worded:
+    """Spread what is stated over some snippets; one that gets nothing is empty talk."""
+    ((attribute, value),) = case.asked
+    snippets: list[dict[str, str | int]] = [{} for _ in range(rng.choice(_SNIPPETS))]
+    for name, stated in case.items[0].stated:
+        rng.choice(snippets)[name] = stated
+    document = tuple(words.snippet(facts, rng, family) for facts in snippets)
+    return (("question", words.question(attribute, value, rng, family)), ("document", document)), ()
+
+
+def _category(case: Case, rng: random.Random, family: str) -> Worded:
+    options = tuple(words.option(letter, c) for letter, c in zip(LETTERS, case.choices, strict=False))
+    return (("title", _title(case, 0, rng, family)),), options
+
+
+def _relation(case: Case, rng: random.Random, family: str) -> Worded:
+    return tuple((item.slot, _title(case, i, rng, family)) for i, item in enumerate(case.items)), _RELATIONS
+
+
+def _substitute(case: Case, rng: random.Random, family: str) -> Worded:
+    query = words.query(dict(case.asked), rng, family)
+    return (("query", query), ("product title", _title(case, 0, rng, family))), ()
+
+
+def _relevance(case: Case, rng: random.Random, family: str) -> Worded:
+    return _substitute(case, rng, family)[0], _RELEVANCE
+
+
+def _sentiment(case: Case, rng: random.Random, family: str) -> Worded:
+    facts = dict(case.items[0].stated)
+    damage = facts.pop("damage", None)
+    review = words.review(case.opinion, None if damage is None else str(damage), facts, rng, family)
+    return (("review", review),), tuple(words.option(letter, r) for letter, r in zip(LETTERS, RATINGS, strict=False))
+
+
+def _recommendation(case: Case, rng: random.Random, family: str) -> Worded:
+    history = tuple(
+        words.history_item(n, dict(case.items[i].stated), rng, family) for n, i in enumerate(case.indices("history"), 1)
+    )
+    options = tuple(
+        words.option(LETTERS[n], _title(case, i, rng, family)) for n, i in enumerate(case.indices("options"))
+    )
+    return (("history", history),), options
+
+
+def _title(case: Case, index: int, rng: random.Random, family: str) -> str:
+    return words.title(dict(case.items[index].stated), rng, family)
+
+
+_WORDS: Mapping[str, Callable[[Case, random.Random, str], Worded]] = MappingProxyType(
+    {
+        "answerability_prediction": _answerability,
+        "category_classification": _category,
+        "product_relation_prediction": _relation,
+        "product_substitute_identification": _substitute,
+        "multiclass_product_classification": _relevance,
+        "sentiment_analysis": _sentiment,
+        "sequential_recommendation": _recommendation,
+    }
+)
