@@ -29,89 +29,23 @@ class Dataset:
 
 
 _ACTS = (
-    "greeting",
-    "question",
-    "answer",
-    "statement-opinion",
-    "statement-non-opinion",
-    "apology",
-    "command",
-    "agreement",
-    "disagreement",
-    "acknowledge",
-    "backchannel",
-    "others",
-)
-_INTENTS = tuple(
-    [
-        "complain",
-        "praise",
-        "apologise",
-        "thank",
-        "criticize",
-        "agree",
-        "taunt",
-        "flaunt",
-        "joke",
-        "oppose",
-        "comfort",
-        "care",
-        "inform",
-        "advise",
-        "arrange",
-        "introduce",
-        "leave",
-        "prevent",
-        "greet",
-    ]
-)
-_INTENTS_2 = tuple(
-    [
-        "care",
-        "comfort",
-        "complain",
-        "confirm",
-        "criticize",
-        "doubt",
-        "emphasize",
-        "explain",
-        "flaunt",
-        "greet",
-        "inform",
-        "introduce",
-        "invite",
-        "joke",
-        "leave",
-        "oppose",
-        "plan",
-        "praise",
-        "prevent",
-        "refuse",
-        "taunt",
-        "thank",
-        "warn",
-    ]
-)
+    "greeting", "question", "answer", "statement-opinion", "statement-non-opinion", "apology", "command", "agreement",
+    "disagreement", "acknowledge", "backchannel", "others",
+)  # fmt: skip
+_INTENTS = (
+    "complain", "praise", "apologise", "thank", "criticize", "agree", "taunt", "flaunt", "joke", "oppose", "comfort",
+    "care", "inform", "advise", "arrange", "introduce", "leave", "prevent", "greet", "ask for help",
+)  # fmt: skip
+_INTENTS_2 = (
+    "acknowledge", "advise", "agree", "apologise", "arrange", "ask for help", "asking for opinions", "care", "comfort",
+    "complain", "confirm", "criticize", "doubt", "emphasize", "explain", "flaunt", "greet", "inform", "introduce",
+    "invite", "joke", "leave", "oppose", "plan", "praise", "prevent", "refuse", "taunt", "thank", "warn",
+)  # fmt: skip
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
-        "MIntRec": Dataset("intent", (*_INTENTS, "ask for help"), 1334, 445, 445),
-        "MIntRec2.0": Dataset(
-            "intent",
-            (
-                "acknowledge",
-                "advise",
-                "agree",
-                "apologise",
-                "arrange",
-                "ask for help",
-                "asking for opinions",
-                *_INTENTS_2,
-            ),
-            6165,
-            1106,
-            2033,
-        ),
+        "MIntRec": Dataset("intent", _INTENTS, 1334, 445, 445),
+        "MIntRec2.0": Dataset("intent", _INTENTS_2, 6165, 1106, 2033),
         "MELD": Dataset(
             "emotion", ("neutral", "surprise", "fear", "sadness", "joy", "anger", "disgust"), 9989, 1109, 2610
         ),
