@@ -5,6 +5,7 @@ LookwiseError            exit 1: a one-line message that names the value, what w
 ├── RecipeError          a recipe's key or value
 ├── DataError            a file, table, row or picture that cannot be used at all (one bad row is a row with a reason instead)
 ├── ModelError           a model that cannot be opened, or cannot do what is asked of it
+│   └── ModelMemoryError a batch that did not fit in memory; the loop halves it and tries again
 └── RunError             a run folder: locked by another process, made by another recipe, not finished
 """
 
@@ -13,7 +14,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DataError", "LookwiseError", "ModelError", "RecipeError", "RunError", "UsageError", "nearest"]
+__all__ = [
+    "DataError",
+    "LookwiseError",
+    "ModelError",
+    "ModelMemoryError",
+    "RecipeError",
+    "RunError",
+    "UsageError",
+    "nearest",
+]
 
 
 class LookwiseError(Exception):
@@ -38,6 +48,10 @@ class DataError(LookwiseError):
 
 class ModelError(LookwiseError):
     """A model cannot be opened or cannot do what is asked."""
+
+
+class ModelMemoryError(ModelError):
+    """A batch did not fit in memory; raised by models, handled by the loop, never seen by a user."""
 
 
 class RunError(LookwiseError):

@@ -1,0 +1,75 @@
+"""What a stage offers the loop, and what the loop hands back.  Values and protocols only.
+
+A stage is two pure functions: equal arguments give equal results, always.  The loop relies on it: it may call `ask`
+again for a sample instead of keeping what it returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
+
+from lookwise.model import Model, Reply, Request
+from lookwise.sample import Sample
+
+__all__ = ["Answered", "Ask", "DecidesEarly", "ModelSource", "Prepares", "Stage"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to one model: `model` is a key of the loop's `models`, `tag` the stage's own mark, handed back."""
+
+    model: str
+    request: Request
+    tag: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An ask, its reply, and the fingerprint of the model that answered."""
+
+    ask: Ask
+    reply: Reply
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """How to get at a model: `open` loads it; `fingerprint`, where offered, names it without loading it."""
+
+    name: str
+    open: Callable[[], Model]
+    fingerprint: Callable[[], str] | None = None
+
+
+class Stage(Protocol[R]):
+    """Two pure functions round the loop."""
+
+    @property
+    def name(self) -> str:
+        """The name of its rows' folder and of its entry in calls.json."""
+
+    def ask(self, sample: Sample, rows: tuple[R, ...]) -> list[Ask]:
+        """Return the requests still needed, given the sample's rows so far; none means done."""
+
+    def read(self, sample: Sample, answered: list[Answered]) -> list[R]:
+        """Return the rows from one round's replies, which come in the order of the asks."""
+
+
+@runtime_checkable
+class DecidesEarly(Protocol):
+    """A stage that can say what it saved."""
+
+    def decided_early(self, sample: Sample, rows: tuple[object, ...]) -> int | Mapping[str, int]:
+        """Return how many calls early decision saved on a finished sample: in all, or by model."""
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A model that can open a batch's pictures ahead of time."""
+
+    def prepare(self, batch: Sequence[Request]) -> None:
+        """Get ready for a batch; called from a worker thread while another batch is being answered."""

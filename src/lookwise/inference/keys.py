@@ -1,0 +1,92 @@
+"""What makes two requests the same: the reply key, and the digests of pictures that it needs.
+
+In: a model's fingerprint and a request.  Out: a key of 64 hex digits.  It knows no sample: equal requests of different
+samples have one key.  How a model scales or samples media belongs to its fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from lookwise import media
+from lookwise.message import Media, MediaPart, Message, Part, TextPart
+from lookwise.model import Generate, Request, Want
+
+__all__ = ["Pictures", "request_key"]
+
+
+def request_key(fingerprint: str, request: Request) -> str:
+    """Return the reply key: a digest of model, conversation (media by digest) and what is wanted, draw included."""
+    talk = [[m.role, [_part(p) for p in m.parts]] for m in request.conversation]
+    content = json.dumps([fingerprint, talk, _want(request.want)], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _part(part: Part) -> list[str]:
+    if isinstance(part, TextPart):
+        return ["text", part.text]
+    # A medium that could not be read has no digest; its path then stands for it, marked so that it never meets one.
+    return [part.media.kind, part.media.digest or f"unread:{part.media.source}"]
+
+
+def _want(want: Want) -> list[object]:
+    if isinstance(want, Generate):
+        return ["generate", asdict(want)]
+    return ["rank", list(want.options)]
+
+
+class Pictures:
+    """Digests of media files, and what is wrong with them; remembered by path, size and time of change."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str, int, int], tuple[str | None, str | None]] = {}
+
+    def resolve(self, request: Request) -> tuple[Request, str | None]:
+        """Return the request with every digest filled in, and the reason why it cannot be asked, if there is one."""
+        if all(m.digest for message in request.conversation for m in message.media):
+            return request, None
+        faults: list[str] = []
+        talk = tuple(self._message(message, faults) for message in request.conversation)
+        return Request(talk, request.want), faults[0] if faults else None
+
+    def fault(self, request: Request) -> str | None:
+        """Return what is wrong with the request's media, opening each of them; None when all can be used."""
+        for message in request.conversation:
+            for medium in message.media:
+                reason = self._look(medium)[1]
+                if reason:
+                    return reason
+        return None
+
+    def _message(self, message: Message, faults: list[str]) -> Message:
+        parts: list[Part] = []
+        for part in message.parts:
+            if isinstance(part, MediaPart) and part.media.digest is None:
+                digest, reason = self._look(part.media)
+                if reason:
+                    faults.append(reason)
+                part = MediaPart(replace(part.media, digest=digest))
+            parts.append(part)
+        return Message(message.role, tuple(parts))
+
+    def _look(self, medium: Media) -> tuple[str | None, str | None]:
+        try:
+            stat = Path(medium.source).stat()
+        except (OSError, ValueError):
+            return _inspect(medium)
+        key = (medium.source, medium.kind, stat.st_size, stat.st_mtime_ns)
+        if key not in self._seen:
+            self._seen[key] = _inspect(medium)
+        return self._seen[key]
+
+
+def _inspect(medium: Media) -> tuple[str | None, str | None]:
+    try:
+        digest = media.digest(medium.source)
+    except media.PictureError as fault:
+        return None, fault.reason
+    reason = media.check_image(medium.source) if medium.kind == "image" else None
+    return (None, reason) if reason else (digest, None)

@@ -1,0 +1,261 @@
+"""THE loop: rounds of ask and read, one model open at a time, every batch committed before the next.
+
+In: a stage, samples, models, a reply store, a ledger.  Out: each sample's rows.  It knows no task, no prompt and no
+kind of model.  Replies live in the store, asks are asked for again when needed (they are pure), so what it holds of a
+round is a key for each ask, and the requests of one window.  docs/design/loop.md says why it is so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from lookwise.errors import DataError, ModelError, RunError, nearest
+from lookwise.inference.answering import Answerer
+from lookwise.inference.contract import Answered, Ask, DecidesEarly, ModelSource, Prepares, Stage
+from lookwise.inference.display import Display
+from lookwise.inference.keys import Pictures, request_key
+from lookwise.inference.plan import WINDOW, plan, windows
+from lookwise.inference.tally import Tally
+from lookwise.model import Generate, Model, Reply, Request, Want
+from lookwise.runs.ledger import Calls, Ledger
+from lookwise.runs.replies import Mark, ReplyStore
+from lookwise.sample import Sample
+
+__all__ = ["run_stage"]
+
+_ASKS_HELD = 8192
+"""Samples whose asks are kept within a round; those of further samples are asked for again."""
+_READ_AT_ONCE = 512
+"""Samples whose replies are fetched together."""
+
+R = TypeVar("R")
+Keyed = tuple[str, Request]
+
+
+def run_stage(
+    stage: Stage[R],
+    samples: Sequence[Sample],
+    *,
+    models: Mapping[str, ModelSource],
+    replies: ReplyStore,
+    ledger: Ledger,
+    display: Display | None = None,
+    window: int = WINDOW,
+) -> dict[str, tuple[R, ...]]:
+    """Run a stage to its end and return its rows by sample id, in the order of the samples.
+
+    In a round every open sample asks; the asks go to the models in the order of `models`, each opened once, if at
+    all; then every sample reads its replies.  Killed at any moment, the same call goes on: it repeats the rounds from
+    the store.
+    """
+    rows: dict[str, tuple[R, ...]] = {sample.id: () for sample in samples}
+    if len(rows) < len(samples):
+        twice = next(name for name, count in Counter(s.id for s in samples).items() if count > 1)
+        raise DataError(f"sample id {twice!r} occurs twice; ids must be unique within a stage")
+    loop = _Loop(stage, models, replies, ledger, display, window)
+    left = list(samples)
+    while left:
+        left = loop.round(left, rows)
+    ledger.record(stage.name, loop.calls(samples, rows))
+    return rows
+
+
+class _Loop(Generic[R]):
+    """One stage on its way: the tallies and what is remembered from round to round."""
+
+    def __init__(
+        self,
+        stage: Stage[R],
+        models: Mapping[str, ModelSource],
+        replies: ReplyStore,
+        ledger: Ledger,
+        display: Display | None,
+        window: int,
+    ) -> None:
+        self._stage, self._models, self._replies, self._ledger = stage, models, replies, ledger
+        self._display, self._window = display, window
+        self._pictures = Pictures()
+        self._fingerprints: dict[str, str] = {}
+        self._tallies: dict[str, Tally] = {}
+
+    def round(self, samples: Sequence[Sample], rows: dict[str, tuple[R, ...]]) -> list[Sample]:
+        """Ask and read once; return the samples that asked, which may have more to ask."""
+
+        @lru_cache(maxsize=_ASKS_HELD)
+        def asks(i: int) -> list[Ask]:
+            return self._stage.ask(samples[i], rows[samples[i].id])
+
+        asking: dict[str, dict[int, int]] = {name: {} for name in self._models}  # model -> sample -> asks
+        asked: dict[int, list[str]] = {}  # sample -> the keys of its asks, filled in model by model
+        for i in range(len(samples)):
+            for ask in asks(i):
+                if ask.model not in asking:
+                    raise ModelError(f"stage {self._stage.name}: no model {ask.model!r}; {nearest(ask.model, asking)}")
+                asking[ask.model][i] = asking[ask.model].get(i, 0) + 1
+            if asks(i):
+                asked[i] = [""] * len(asks(i))
+        for name, counts in asking.items():
+            if counts:
+                self._ask_model(name, counts, asks, asked)
+        for chunk in windows(asked, _READ_AT_ONCE):
+            self._read([(samples[i], asks(i), asked[i]) for i in chunk], rows)
+        return [samples[i] for i in asked]
+
+    def calls(self, samples: Sequence[Sample], rows: Mapping[str, tuple[R, ...]]) -> dict[str, Calls]:
+        """Return the ledger's entries.  What a stage saved without saying at which model stands under `*`."""
+        saved: dict[str, int] = {}
+        if isinstance(self._stage, DecidesEarly):
+            for sample in samples:
+                early = self._stage.decided_early(sample, rows[sample.id])
+                for name, count in ({"*": early} if isinstance(early, int) else early).items():
+                    saved[name] = saved.get(name, 0) + count
+        for name in (n for n, count in saved.items() if count):
+            self._tallies.setdefault(name, Tally())
+        order = [n for n in (*self._models, *saved) if n in self._tallies]
+        return {n: self._tallies[n].calls(self._replies.sent(self._mark(n)), saved.get(n, 0)) for n in order}
+
+    def _mark(self, name: str) -> Mark:
+        return Mark(self._ledger.run, self._stage.name, name)
+
+    def _ask_model(
+        self, name: str, counts: Mapping[int, int], asks: Callable[[int], list[Ask]], asked: Mapping[int, list[str]]
+    ) -> None:
+        """Bring every reply that one model owes this round into the store, window by window."""
+        if self._display:
+            self._display.begin(f"{self._stage.name} · {name}", sum(counts.values()))
+        slot = _Slot(self._models[name], self._fingerprints.get(name))
+        try:
+            self._fingerprints[name] = slot.fingerprint
+            for window in windows(self._unique(name, counts, asks, asked), self._window):
+                stored = self._replies.known(key for key, _ in window)
+                self._advance(stored=len(stored))
+                if len(stored) < len(window):
+                    self._fill(name, slot, window, stored)
+        finally:
+            slot.close()
+            if self._display:
+                self._display.end()
+
+    def _unique(
+        self, name: str, counts: Mapping[int, int], asks: Callable[[int], list[Ask]], asked: Mapping[int, list[str]]
+    ) -> Iterator[Keyed]:
+        """Yield the round's unique requests to a model in the order of the samples, and note every ask's key."""
+        tally = self._tallies.setdefault(name, Tally())
+        seen: set[str] = set()
+        for i in counts:
+            for j, ask in enumerate(asks(i)):
+                if ask.model != name:
+                    continue
+                request, fault = self._pictures.resolve(ask.request)
+                key = asked[i][j] = request_key(self._fingerprints[name], request)
+                tally.asked += 1
+                tally.unique.add(key)
+                if fault:
+                    tally.unread[key] = Reply(failure=fault)
+                    self._advance(unread=1)
+                elif key in seen:
+                    self._advance(merged=1)
+                else:
+                    seen.add(key)
+                    yield key, request
+
+    def _fill(self, name: str, slot: _Slot, window: Sequence[Keyed], stored: set[str]) -> None:
+        """Plan a whole window, then ask what is missing of each batch; while one is answered the next is prepared."""
+        model = slot.model
+        answerer = Answerer(model, self._replies.limit(self._ledger.run, slot.fingerprint), self._pictures.fault)
+        lengths = [answerer.length(request) for _, request in window]
+        planned = plan(lengths, model.batch_tokens, [_group(request.want) for _, request in window])
+        missing = [[i for i in batch if window[i][0] not in stored] for batch in planned]
+        batches = [batch for batch in missing if batch]
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as worker:
+            ready: Future[None] | None = None
+            for n, batch in enumerate(batches):
+                if ready is not None:
+                    ready.exception()  # waits; a picture that could not be prepared fails again, with its reason, below
+                if isinstance(model, Prepares) and n + 1 < len(batches):
+                    ready = worker.submit(model.prepare, [window[i][1] for i in batches[n + 1]])
+                self._commit(name, answerer, [window[i] for i in batch], [lengths[i] for i in batch], slot.fingerprint)
+
+    def _commit(
+        self, name: str, answerer: Answerer, batch: Sequence[Keyed], lengths: Sequence[int], fingerprint: str
+    ) -> None:
+        """Answer one batch and store it whole; failures are kept for this process only."""
+        limit, began = answerer.limit, time.perf_counter()
+        found = answerer.answer([request for _, request in batch], lengths)
+        share = (time.perf_counter() - began) / len(batch)
+        if answerer.limit is not None and answerer.limit != limit:
+            self._replies.remember_limit(self._ledger.run, fingerprint, answerer.limit)
+        answers = [(key, reply) for (key, _), reply in zip(batch, found, strict=True) if reply.ok]
+        self._replies.put_many(self._mark(name), answers, share * len(answers))
+        for (key, _), reply in zip(batch, found, strict=True):
+            self._tallies[name].settle(key, reply, share)
+        self._advance(sent=len(batch))
+
+    def _read(self, chunk: Sequence[tuple[Sample, list[Ask], list[str]]], rows: dict[str, tuple[R, ...]]) -> None:
+        """Hand each sample its replies, from the store always: what a resumed run reads is what this one read."""
+        found = self._replies.get_many(dict.fromkeys(key for _, _, keys in chunk for key in keys))
+        for sample, asks, keys in chunk:
+            answered = [
+                Answered(ask, found.get(key) or self._failure(ask.model, key), self._fingerprints[ask.model])
+                for ask, key in zip(asks, keys, strict=True)
+            ]
+            more = self._stage.read(sample, answered)
+            if not more:
+                raise RuntimeError(
+                    f"stage {self._stage.name}: sample {sample.id} asked, but read no rows; it would ask for ever"
+                )
+            rows[sample.id] += tuple(more)
+
+    def _failure(self, name: str, key: str) -> Reply:
+        reply = self._tallies[name].failure(key)
+        if reply is None:
+            raise RunError(f"reply store {self._replies.path}: a reply has vanished; was the file changed meanwhile?")
+        return reply
+
+    def _advance(self, sent: int = 0, stored: int = 0, merged: int = 0, unread: int = 0) -> None:
+        if self._display:
+            self._display.advance(sent, stored, merged, unread)
+
+
+class _Slot:
+    """A model that is opened when it is first needed and closed when its round is over."""
+
+    def __init__(self, source: ModelSource, known: str | None) -> None:
+        self._source = source
+        self._known = known or (source.fingerprint() if source.fingerprint else None)
+        self._open: Model | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The model's fingerprint; it is opened for it only where its source cannot tell."""
+        return self._known or self.model.fingerprint
+
+    @property
+    def model(self) -> Model:
+        """The open model."""
+        if self._open is None:
+            self._open = self._source.open()
+            found = self._open.fingerprint
+            if self._known not in (None, found):
+                raise ModelError(
+                    f"model {self._source.name!r}: fingerprint {found} once opened, {self._known} before; "
+                    "its files changed meanwhile: give the command again"
+                )
+        return self._open
+
+    def close(self) -> None:
+        """Free the model, if it was opened."""
+        if self._open is not None:
+            self._open.close()
+
+
+def _group(want: Want) -> tuple[object, ...]:
+    """Requests that one call can answer together: ranking apart from writing, and writing by its settings."""
+    if isinstance(want, Generate):
+        return ("generate", want.max_new_tokens, want.temperature, want.top_p)
+    return ("rank",)

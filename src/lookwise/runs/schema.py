@@ -1,0 +1,88 @@
+"""Row classes as Parquet columns: the schema is read off a frozen dataclass, and values pass both ways.
+
+In: a dataclass of strings, numbers, truth values, tuples of them and further such dataclasses.  Out: an Arrow schema,
+records for it, and the same values back.  A field that a file does not have yet takes the class's default, so that rows
+written before a field was added can still be read.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+
+__all__ = ["from_record", "schema_of", "to_record"]
+
+_PLAIN = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+
+
+def schema_of(row_type: type) -> pa.Schema:
+    """Return the Arrow schema of a row class: its fields in order; those that may be None are nullable."""
+    return pa.schema(_columns(row_type))
+
+
+def to_record(row: Any) -> dict[str, Any]:
+    """Return a row as plain values: dicts for dataclasses, lists for tuples."""
+    return {name: _plain(getattr(row, name)) for name in _names(type(row))}
+
+
+def from_record(row_type: type, record: Mapping[str, Any]) -> Any:
+    """Return a row from plain values; TypeError when a field without a default is missing."""
+    hints = _hints(row_type)
+    return row_type(**{name: _value(hints[name], record[name]) for name in _names(row_type) if name in record})
+
+
+def _names(row_type: type) -> list[str]:
+    return list(_hints(row_type))
+
+
+@cache
+def _hints(row_type: Any) -> dict[str, Any]:
+    return get_type_hints(row_type)
+
+
+def _columns(row_type: type) -> list[pa.Field]:
+    columns = []
+    for name, hint in _hints(row_type).items():
+        kind, nullable = _optional(hint)
+        columns.append(pa.field(name, _arrow(kind), nullable=nullable))
+    return columns
+
+
+def _arrow(kind: Any) -> pa.DataType:
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if get_origin(kind) is Literal:
+        return pa.string()
+    if get_origin(kind) is tuple:
+        item, nullable = _optional(get_args(kind)[0])
+        return pa.list_(pa.field("item", _arrow(item), nullable=nullable))
+    if is_dataclass(kind):
+        return pa.struct(_columns(kind))  # type: ignore[arg-type]
+    raise TypeError(f"no column type for {kind!r}; rows hold str, int, float, bool, Literal, tuples and dataclasses")
+
+
+def _optional(hint: Any) -> tuple[Any, bool]:
+    """Return the type without None, and whether None was allowed."""
+    if get_origin(hint) in (types.UnionType, Union):
+        kinds = [a for a in get_args(hint) if a is not type(None)]
+        if len(kinds) == 1:
+            return kinds[0], True
+    return hint, False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return to_record(value) if is_dataclass(value) else value
+
+
+def _value(hint: Any, plain: Any) -> Any:
+    kind, _ = _optional(hint)
+    if isinstance(plain, Sequence) and not isinstance(plain, str):
+        return tuple(_value(get_args(kind)[0], item) for item in plain)
+    return from_record(kind, plain) if isinstance(plain, Mapping) else plain
