@@ -1,0 +1,211 @@
+"""Tune a model on examples: the way in.
+
+In: a base model's spec, training and validation examples, a folder, settings, and what the caller wants on the card.
+Out: the folder with a LoRA adapter that plain PEFT loads, card.md and, last, card.json.  Killed at any moment, the same
+call goes on from the last checkpoint and ends with the same adapter, byte by byte; a finished folder returns at once.
+Which examples belong together (per task, generalist) is the caller's business (mixture.py helps).
+
+Importing this module loads neither torch nor transformers; `tune` does.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lookwise.errors import DataError
+from lookwise.training import checkpoint
+from lookwise.training.examples import Encoder, Example, digest
+from lookwise.training.settings import TuneSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lookwise.training.collate import Augment
+    from lookwise.training.trainer import Progress, Record
+
+__all__ = ["Example", "Fitted", "TuneSettings", "fit", "plan_of", "tune", "write_card"]
+
+Display = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a tuning gave: its record, its steps, the settings with the device filled in, and rows too long to use."""
+
+    record: Record
+    steps: int
+    settings: TuneSettings
+    left_out: int
+
+
+def tune(
+    base: str,
+    train: Sequence[Example],
+    val: Sequence[Example],
+    out: Path,
+    settings: TuneSettings | None = None,
+    card: Mapping[str, Any] | None = None,
+    display: Display | None = None,
+) -> Path:
+    """Tune an adapter on `base` and return its folder.  `card` goes onto the card as it is (recipe, policy, seed …)."""
+    settings = settings or TuneSettings()
+    plan = plan_of(base, train, val, settings)
+    if checkpoint.finished(out, plan):
+        return out
+    work = out / "work"
+    checkpoint.same_plan(work, plan)
+
+    from lookwise.training import lora
+    from lookwise.training.opening import open_base
+    from lookwise.training.trainer import quiet
+
+    with quiet():
+        settings = on_device(settings)
+        opened = open_base(base, settings)
+        model, modules, untied = lora.adapt(opened.model, settings, base)
+        encoder = Encoder(opened.processor, base)
+        fitted = fit(model, encoder, train, val, work, settings, display)
+        error = _merge_error(model, encoder, [*val, *train][:4], base)
+        lora.save_adapter(model, out, opened.origin)
+    facts = {"kind": "adapter", "base": base, "untied_head": untied, "modules": modules, "merge_error": error}
+    write_card(out, plan, fitted, facts, card or {})
+    checkpoint.clear(work)
+    return out
+
+
+def fit(
+    model: nn.Module,
+    encoder: Encoder,
+    train: Sequence[Example],
+    val: Sequence[Example],
+    work: Path,
+    settings: TuneSettings,
+    display: Display | None = None,
+    augment: Augment | None = None,
+) -> Fitted:
+    """Train what is trainable in `model`, leave it with the weights of the best step; `work` keeps checkpoints."""
+    from lookwise.training.accuracy import Ranking
+    from lookwise.training.collate import Pictures
+    from lookwise.training.heads import bare, check_plain_head
+    from lookwise.training.trainer import AnswerTrainer
+
+    check_plain_head(bare(model), encoder.name)
+    config = bare(model).config.get_text_config()
+    limit = min(settings.max_length or config.max_position_embeddings, config.max_position_embeddings)
+    rows = [r for r in encoder.encode(train) if len(r.ids) <= limit]
+    if not rows:
+        raise DataError(f"nothing to tune on: {len(train)} examples, none of at most {limit} tokens")
+    pictures = Pictures(encoder.processor, augment=augment) if encoder.sees else None
+    ranking = Ranking(val, encoder, pictures) if val else None
+    trainer = AnswerTrainer(model, rows, ranking, settings, work, encoder.pad_id, pictures, display)
+    _train(trainer, work)
+    model.eval()
+    trainer.record.seconds = trainer.seconds()
+    return Fitted(trainer.record, trainer.state.global_step, settings, len(train) - len(rows))
+
+
+def _train(trainer: Any, work: Path) -> None:
+    last = checkpoint.latest(work)
+    state = json.loads((last / "trainer_state.json").read_text()) if last else {}
+    if last and state["global_step"] >= state["max_steps"]:  # killed after the last step: Trainer would add one
+        trainer._load_from_checkpoint(str(last))
+        trainer.state.global_step = state["global_step"]
+    else:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if trainer.best:
+        trainer.set_weights(trainer.best)
+    else:
+        trainer.record.best_step = trainer.state.global_step
+
+
+def plan_of(base: str, train: Sequence[Example], val: Sequence[Example], settings: TuneSettings) -> dict[str, Any]:
+    """Return what identifies a tuning: equal plans end in equal weights (on the same machine and versions)."""
+    free = {"save_every", "save_seconds"}
+    return {
+        "base": base,
+        "train": {"n": len(train), "sha256": digest(train)},
+        "val": {"n": len(val), "sha256": digest(val)},
+        "settings": {key: value for key, value in asdict(settings).items() if key not in free},
+    }
+
+
+def on_device(settings: TuneSettings) -> TuneSettings:
+    """Return the settings with device and dtype decided: CUDA in bfloat16 if there is one, else the CPU in float32."""
+    import torch
+
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = settings.dtype
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    return replace(settings, device=device, dtype=dtype)
+
+
+def _merge_error(model: Any, encoder: Encoder, examples: Sequence[Example], base: str) -> float:
+    from lookwise.training.collate import Pictures, collate
+    from lookwise.training.heads import merge_check
+
+    device = next(model.parameters()).device
+    pictures = Pictures(encoder.processor) if encoder.sees else None
+    batches = []
+    for row in encoder.encode(examples):
+        pixels = pictures.tensors(row.media, training=False) if pictures else {}
+        batches.append(collate([row], encoder.pad_id, device, pixels))
+    return merge_check(model, batches, base)
+
+
+def write_card(
+    out: Path, plan: Mapping[str, Any], fitted: Fitted, facts: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> None:
+    """Write card.md, then card.json, which makes the folder complete."""
+    record = fitted.record
+    best = next((h for h in record.history if h["step"] == record.best_step), None)
+    value = {
+        "format": 1,
+        **facts,
+        "recipe": dict(recipe),
+        "plan": dict(plan),
+        "steps": fitted.steps,
+        "best_step": record.best_step,
+        "best": best,
+        "history": record.history,
+        "rows_left_out": fitted.left_out,
+        "tokens": {"total": record.tokens, "supervised": record.supervised},
+        "seconds": round(record.seconds, 2),
+        "device": fitted.settings.device,
+        "dtype": fitted.settings.dtype,
+        "micro_tokens": record.micro_tokens,
+        "versions": {name: version(name) for name in ("lookwise", "torch", "transformers", "peft", "accelerate")}
+        | {"python": platform.python_version()},
+    }
+    (out / "card.md").write_text(_prose(value), encoding="utf-8")
+    checkpoint.write_json(out / checkpoint.CARD, value)
+
+
+def _prose(card: Mapping[str, Any]) -> str:
+    plan, best = card["plan"], card["best"]
+    settings = plan["settings"]
+    lines = [
+        f"# {card['kind']} on {card['base']}",
+        "",
+        f"Tuned by lookwise on {plan['train']['n']} examples (sha256 {plan['train']['sha256'][:12]}), "
+        f"seed {settings['seed']}: {card['steps']} steps of {settings['batch']} rows, "
+        f"learning rate {settings['learning_rate']:g}, {card['tokens']['supervised']} supervised of "
+        f"{card['tokens']['total']} tokens, {card['seconds']:.0f} s.",
+    ]
+    if best:
+        shown = "".join(f"; {task} {share:.3f}" for task, share in best["tasks"].items())
+        lines.append(
+            f"Best at step {card['best_step']} on {plan['val']['n']} validation examples: "
+            f"loss {best['loss']:.4f} nats/token; accuracy by ranking{shown or ' not taken (no options)'}."
+        )
+    if card.get("untied_head"):
+        lines.append("The base's head was untied from its embedding first; untie it before merging this adapter.")
+    return "\n".join(lines) + "\n"
