@@ -106,7 +106,7 @@ def test_interrupted_and_called_again_it_ends_with_the_same_bytes(
 
     data = shop_examples(50), shop_examples(20, seed=9)
     with pytest.raises(Interrupted):
-        tune(str(tiny_base), *data, tmp_path, SETTINGS, display=stop)
+        tune(str(tiny_base), *data, tmp_path, SETTINGS, watch=stop)
     assert not (tmp_path / "card.json").exists()
     tune(str(tiny_base), *data, tmp_path, SETTINGS)
     assert weights(tmp_path) == weights(adapter)
@@ -143,7 +143,7 @@ SETTINGS = TuneSettings(batch=16, learning_rate=3e-3, epochs=2, save_every=3, se
 def die(progress):
     if progress.step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-tune(sys.argv[2], shop_examples(50), shop_examples(20, seed=9), Path(sys.argv[3]), SETTINGS, display=die)
+tune(sys.argv[2], shop_examples(50), shop_examples(20, seed=9), Path(sys.argv[3]), SETTINGS, watch=die)
 """
 
 
@@ -169,7 +169,7 @@ def test_dropout_and_fractional_epochs_resume_exactly(tiny_base: Path, shop_exam
                 raise Interrupted
 
         with pytest.raises(Interrupted):
-            tune(str(tiny_base), *data, tmp_path / str(moment), settings, display=stop)
+            tune(str(tiny_base), *data, tmp_path / str(moment), settings, watch=stop)
         parts = tune(str(tiny_base), *data, tmp_path / str(moment), settings)
         assert weights(parts) == weights(whole)
     assert card(whole)["steps"] == 6
@@ -220,12 +220,12 @@ def test_one_row_too_big_for_memory_says_so(tiny_base: Path, shop_examples: Make
 def test_rows_too_long_are_left_out_and_counted(tiny_base: Path, shop_examples: Maker, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    settings = replace(SETTINGS, epochs=1, max_length=30)
+    settings = replace(SETTINGS, epochs=1, max_tokens=30)
     train = shop_examples(40)
     facts = card(tune(str(tiny_base), train, [], tmp_path / "a", settings))
     assert 0 < facts["rows_left_out"] < 40
     with pytest.raises(DataError, match="none of at most 3 tokens"):
-        tune(str(tiny_base), train, [], tmp_path / "b", replace(settings, max_length=3))
+        tune(str(tiny_base), train, [], tmp_path / "b", replace(settings, max_tokens=3))
 
 
 def test_nothing_is_printed(tiny_base: Path, shop_examples: Maker, tmp_path: Path, capfd) -> None:
@@ -246,7 +246,7 @@ def test_settings_and_bases_that_cannot_work_are_refused(shop_examples: Maker, t
         TuneSettings(rank=0)
     with pytest.raises(RecipeError, match="warmup"):
         TuneSettings(warmup=5)
-    with pytest.raises(ModelError, match="cannot be opened"):
+    with pytest.raises(ModelError, match="no folder"):
         tune(str(tmp_path / "nowhere"), shop_examples(2), [], tmp_path / "out", SETTINGS)
 
 
@@ -266,3 +266,15 @@ def test_an_example_without_options_counts_for_the_loss_only(
     losses = [h["loss"] for h in facts["history"]]
     assert facts["best"]["accuracy"] is None
     assert facts["best"]["loss"] == min(losses)
+
+
+def test_the_loops_display_counts_the_steps(tiny_base: Path, shop_examples: Maker, tmp_path: Path) -> None:
+    import io
+
+    from rich.console import Console
+
+    from lookwise.inference import Display
+
+    shown = io.StringIO()
+    tune(str(tiny_base), shop_examples(20), [], tmp_path, SETTINGS, display=Display(Console(file=shown)))
+    assert shown.getvalue().startswith(f"tune {tmp_path.name}: 4/4")

@@ -14,19 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lookwise.errors import RunError
+from lookwise.runs.files import read_json, write_json_atomic
 
-__all__ = ["CARD", "clear", "commit", "finished", "latest", "same_plan", "write_json"]
+__all__ = ["CARD", "clear", "commit", "finished", "latest", "same_plan"]
 
 CARD = "card.json"
 _PLAN = "plan.json"
 _PREFIX = "step-"
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON by a rename, so that the file is whole or not there."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
 
 
 def commit(work: Path, step: int, write: Callable[[Path], None]) -> Path:
@@ -54,7 +48,7 @@ def finished(out: Path, plan: Mapping[str, Any]) -> bool:
     card = out / CARD
     if not card.is_file():
         return False
-    if json.loads(card.read_text(encoding="utf-8")).get("plan") != _plain(plan):
+    if read_json(card).get("plan") != _plain(plan):
         raise RunError(
             f"{out} holds a model tuned by other settings or on other data; choose another folder or delete it"
         )
@@ -65,13 +59,13 @@ def same_plan(work: Path, plan: Mapping[str, Any]) -> None:
     """Claim the folder for this plan, or check that the checkpoints in it are of the same plan."""
     path = work / _PLAN
     if path.is_file():
-        if json.loads(path.read_text(encoding="utf-8")) != _plain(plan):
+        if read_json(path) != _plain(plan):
             raise RunError(
                 f"{work} holds a tuning begun with other settings or data; choose another folder or delete it"
             )
         return
     work.mkdir(parents=True, exist_ok=True)
-    write_json(path, plan)
+    write_json_atomic(path, plan)
 
 
 def clear(work: Path) -> None:

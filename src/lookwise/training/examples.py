@@ -16,6 +16,7 @@ from typing import Any
 
 from lookwise.errors import ModelError
 from lookwise.message import Conversation, Media, MediaPart, Message, TextPart
+from lookwise.models.wire import media_of, part_messages, text_messages
 
 __all__ = ["Encoded", "Encoder", "Example", "digest"]
 
@@ -109,7 +110,7 @@ class Encoder:
 
     def media(self, conversation: Conversation) -> tuple[Media, ...]:
         """Return the conversation's pictures in order; a model without eyes must not be given any."""
-        found = tuple(m for message in conversation for m in message.media)
+        found = media_of(conversation)
         if found and not self.sees:
             raise ModelError(f"{self.name} reads text only, but an example shows {found[0].source}; choose an evidence")
         clip = next((m for m in found if m.kind == "video"), None)
@@ -132,9 +133,7 @@ class Encoder:
         return self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer_next)
 
     def _messages(self, conversation: Conversation) -> list[dict[str, Any]]:
-        if not self.sees:
-            return [{"role": m.role, "content": m.text} for m in conversation]
-        return [{"role": m.role, "content": [_content(p) for p in m.parts]} for m in conversation]
+        return part_messages(conversation) if self.sees else text_messages(conversation)
 
     def _tokenise(self, texts: list[str]) -> list[list[int]]:
         if not texts:
@@ -163,7 +162,3 @@ class Encoder:
         image_id = int(self.tokenizer.convert_tokens_to_ids(token))
         ids = self.processor(text=[token], images=[Image.new("RGB", (64, 64))])["input_ids"][0]
         return image_id, sum(1 for i in ids if int(i) == image_id)
-
-
-def _content(part: TextPart | MediaPart) -> dict[str, str]:
-    return {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": "image"}

@@ -25,7 +25,7 @@ class TuneSettings:
     rows whatever fits in memory: it is cut into micro-batches of at most `micro_tokens` padded tokens (None: chosen for
     the device, halved when memory runs out).  `warmup` is a share of all steps.  The accuracy is taken every
     `evaluate_every` steps (None: at the end of every epoch) and always at the last step; the state is saved after every
-    evaluation, every `save_every` steps and every `save_seconds` seconds.  Rows longer than `max_length` tokens (None:
+    evaluation, every `save_every` steps and every `save_seconds` seconds.  Rows longer than `max_tokens` tokens (None:
     what the model can take) are left out and counted.
     """
 
@@ -47,7 +47,7 @@ class TuneSettings:
     max_grad_norm: float = 1.0
     group_by_length: bool = True
     micro_tokens: int | None = None
-    max_length: int | None = None
+    max_tokens: int | None = None
     evaluate_every: int | None = None
     save_every: int = 200
     save_seconds: float = 60.0
@@ -57,7 +57,7 @@ class TuneSettings:
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
         positive = ("rank", "alpha", "learning_rate", "batch", "epochs", "save_every", "save_seconds")
-        for name in (*positive, "micro_tokens", "max_length", "evaluate_every"):
+        for name in (*positive, "micro_tokens", "max_tokens", "evaluate_every"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise RecipeError(f"tuning: {name} is {value}; give a number above 0")

@@ -40,7 +40,7 @@ __all__ = ["AnswerTrainer", "Progress", "Record", "quiet"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a display is told: optimizer steps done and in all, the step's loss (nats/token) or a new accuracy."""
+    """What a watcher is told: optimizer steps done and in all, the step's loss (nats/token) or a new accuracy."""
 
     step: int
     steps: int
@@ -83,7 +83,7 @@ class _Batches(DataLoader[Encoded]):
 
 
 class _Beat(TrainerCallback):
-    """Says after which steps Trainer measures and saves, and tells the display."""
+    """Says after which steps Trainer measures and saves, and tells who watches."""
 
     def __init__(self, trainer: AnswerTrainer) -> None:
         self._trainer = trainer
@@ -116,11 +116,11 @@ class AnswerTrainer(Trainer):
         work: Path,
         pad_id: int,
         pictures: Pictures | None = None,
-        display: Callable[[Progress], None] | None = None,
+        watch: Callable[[Progress], None] | None = None,
     ) -> None:
         self.net, self.rows = model, rows
         self.settings, self.ranking, self.work = settings, ranking, work
-        self.pad_id, self.pictures, self.display = pad_id, pictures, display
+        self.pad_id, self.pictures, self.watch = pad_id, pictures, watch
         self.best: dict[str, Tensor] = {}
         self.last_loss: float | None = None
         self._began = time.monotonic()
@@ -152,7 +152,7 @@ class AnswerTrainer(Trainer):
             model.zero_grad()
         self.record.tokens += sum(len(r.ids) for r in inputs)
         self.record.supervised += sum(r.supervised for r in inputs)
-        if loss.device.type == "cpu" or self.display is not None:
+        if loss.device.type == "cpu" or self.watch is not None:
             self.last_loss = float(loss)
             if not math.isfinite(self.last_loss):
                 step = self.state.global_step + 1
@@ -209,10 +209,10 @@ class AnswerTrainer(Trainer):
                 state[name].copy_(weights[name])
 
     def tell(self, loss: float | None = None, accuracy: Accuracy | None = None) -> None:
-        """Report to the display, if there is one."""
-        if self.display is not None:
+        """Report to whoever watches."""
+        if self.watch is not None:
             state = self.state
-            self.display(Progress(state.global_step, state.max_steps, self.seconds(), loss, accuracy))
+            self.watch(Progress(state.global_step, state.max_steps, self.seconds(), loss, accuracy))
 
     def seconds(self) -> float:
         """Return the seconds spent so far, those before an interruption included (as of its last checkpoint)."""
@@ -251,7 +251,7 @@ class AnswerTrainer(Trainer):
         longest = max(len(r.ids) for r in rows)
         if self.record.micro_tokens <= longest:
             raise ModelError(
-                f"one row of {longest} tokens does not fit in memory; set max_length lower, or take a smaller model"
+                f"one row of {longest} tokens does not fit in memory; set max_tokens lower, or take a smaller model"
             )
         whole = sum(len(r.ids) for r in rows)
         self.record.micro_tokens = max(min(self.record.micro_tokens, whole) // 2, 1)

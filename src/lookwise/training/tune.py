@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lookwise.errors import DataError
+from lookwise.runs.files import write_json_atomic
 from lookwise.training import checkpoint
 from lookwise.training.examples import Encoder, Example, digest
 from lookwise.training.settings import TuneSettings
@@ -29,9 +31,22 @@ if TYPE_CHECKING:
     from lookwise.training.collate import Augment
     from lookwise.training.trainer import Progress, Record
 
-__all__ = ["Example", "Fitted", "TuneSettings", "fit", "plan_of", "tune", "write_card"]
+__all__ = ["Example", "Fitted", "TuneSettings", "fit", "plan_of", "shown", "tune", "write_card"]
 
-Display = Callable[["Progress"], None]
+Watch = Callable[["Progress"], None]
+
+
+class Display(Protocol):
+    """What shows how far a tuning is: one title, steps counted.  The loop's own display is one."""
+
+    def begin(self, title: str, total: int) -> None:
+        """Start a title with so many steps."""
+
+    def advance(self, sent: int = 0, stored: int = 0) -> None:
+        """Count steps done now, and steps found done."""
+
+    def end(self) -> None:
+        """Finish the title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +67,13 @@ def tune(
     settings: TuneSettings | None = None,
     card: Mapping[str, Any] | None = None,
     display: Display | None = None,
+    watch: Watch | None = None,
 ) -> Path:
-    """Tune an adapter on `base` and return its folder.  `card` goes onto the card as it is (recipe, policy, seed …)."""
+    """Tune an adapter on `base` and return its folder.
+
+    `card` goes onto the card as it is (recipe, policy, task …).  `display` counts steps under the folder's name;
+    `watch` is told every step's loss and every accuracy.
+    """
     settings = settings or TuneSettings()
     plan = plan_of(base, train, val, settings)
     if checkpoint.finished(out, plan):
@@ -70,10 +90,18 @@ def tune(
         opened = open_base(base, settings)
         model, modules, untied = lora.adapt(opened.model, settings, base)
         encoder = Encoder(opened.processor, base)
-        fitted = fit(model, encoder, train, val, work, settings, display)
+        with shown(display, f"tune {out.name}", watch) as tell:
+            fitted = fit(model, encoder, train, val, work, settings, tell)
         error = _merge_error(model, encoder, [*val, *train][:4], base)
         lora.save_adapter(model, out, opened.origin)
-    facts = {"kind": "adapter", "base": base, "untied_head": untied, "modules": modules, "merge_error": error}
+    facts = {
+        "kind": "adapter",
+        "base": base,
+        "base_fingerprint": opened.fingerprint,
+        "untied_head": untied,
+        "modules": modules,
+        "merge_error": error,
+    }
     write_card(out, plan, fitted, facts, card or {})
     checkpoint.clear(work)
     return out
@@ -86,7 +114,7 @@ def fit(
     val: Sequence[Example],
     work: Path,
     settings: TuneSettings,
-    display: Display | None = None,
+    watch: Watch | None = None,
     augment: Augment | None = None,
 ) -> Fitted:
     """Train what is trainable in `model`, leave it with the weights of the best step; `work` keeps checkpoints."""
@@ -97,13 +125,13 @@ def fit(
 
     check_plain_head(bare(model), encoder.name)
     config = bare(model).config.get_text_config()
-    limit = min(settings.max_length or config.max_position_embeddings, config.max_position_embeddings)
+    limit = min(settings.max_tokens or config.max_position_embeddings, config.max_position_embeddings)
     rows = [r for r in encoder.encode(train) if len(r.ids) <= limit]
     if not rows:
         raise DataError(f"nothing to tune on: {len(train)} examples, none of at most {limit} tokens")
     pictures = Pictures(encoder.processor, augment=augment) if encoder.sees else None
     ranking = Ranking(val, encoder, pictures) if val else None
-    trainer = AnswerTrainer(model, rows, ranking, settings, work, encoder.pad_id, pictures, display)
+    trainer = AnswerTrainer(model, rows, ranking, settings, work, encoder.pad_id, pictures, watch)
     _train(trainer, work)
     model.eval()
     trainer.record.seconds = trainer.seconds()
@@ -122,6 +150,33 @@ def _train(trainer: Any, work: Path) -> None:
         trainer.set_weights(trainer.best)
     else:
         trainer.record.best_step = trainer.state.global_step
+
+
+@contextmanager
+def shown(display: Display | None, title: str, watch: Watch | None) -> Iterator[Watch | None]:
+    """Give one callback for both; the display is begun at the first step and ended when the block is left."""
+    if display is None:
+        yield watch
+        return
+    last = -1
+
+    def tell(progress: Progress) -> None:
+        nonlocal last
+        if last < 0:
+            display.begin(title, progress.steps)
+            last = max(progress.step - 1, 0)
+            display.advance(stored=last)
+        if progress.step > last:
+            display.advance(sent=progress.step - last)
+            last = progress.step
+        if watch is not None:
+            watch(progress)
+
+    try:
+        yield tell
+    finally:
+        if last >= 0:
+            display.end()
 
 
 def plan_of(base: str, train: Sequence[Example], val: Sequence[Example], settings: TuneSettings) -> dict[str, Any]:
@@ -186,7 +241,7 @@ def write_card(
         | {"python": platform.python_version()},
     }
     (out / "card.md").write_text(_prose(value), encoding="utf-8")
-    checkpoint.write_json(out / checkpoint.CARD, value)
+    write_json_atomic(out / checkpoint.CARD, value)
 
 
 def _prose(card: Mapping[str, Any]) -> str:
