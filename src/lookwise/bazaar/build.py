@@ -1,0 +1,241 @@
+"""Writes a generated dataset in MMECInstruct's published layout, pictures and truth included.
+
+In: a folder that does not exist yet, a seed, how many samples of each task every split gets.  Out: the folder:
+
+dataset.json    a JSON list, one row a line, with the published columns (input, options and images are JSON strings;
+                images are paths relative to the folder) and one more, `subset`
+images/         one PNG per listing that a sample uses
+truth/          truth.py says what
+card.json       seed, sizes, versions, counts, declared shares
+manifest.json   digests of all files, written last
+
+The same arguments and versions give the same bytes.  The folder appears by a rename once it is complete; a complete one
+is kept if its arguments agree.  It knows no recipe and no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy
+import PIL
+import pyarrow
+
+from lookwise import __version__
+from lookwise.bazaar import cases
+from lookwise.bazaar.cases import SPLITS, Split, world_of
+from lookwise.bazaar.ceiling import Ceiling, predictions, utilities
+from lookwise.bazaar.draw import draw
+from lookwise.bazaar.samples import INSTRUCTIONS, Made, make_split, picture_path, split_world
+from lookwise.bazaar.truth import write_truth
+from lookwise.bazaar.world import Photo, World
+from lookwise.errors import DataError, nearest
+from lookwise.rows import Prediction, Utility
+from lookwise.runs.files import write_json_atomic
+from lookwise.sample import Sample
+
+__all__ = ["build"]
+
+_LAYOUT = 1
+_MANIFEST = "manifest.json"
+_PNG_EFFORT = 1
+"""Photos carry noise: more effort saves no space."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some tasks of one split, with their rows of truth."""
+
+    made: tuple[Made, ...]
+    utilities: tuple[Utility, ...]
+    ceilings: tuple[Prediction, ...]
+
+
+def build(out: Path, seed: int, samples: Mapping[str, int], size: int = 128, workers: int = 1) -> Path:
+    """Make the dataset in `out` unless it is there already; return the path of its dataset.json.
+
+    `samples`: how many of each task a split gets ("train", "val", "test", "ood"; a split left out gets none).
+    `workers`: processes that share the work; the bytes do not depend on them.
+    """
+    wanted = _checked(samples)
+    asked = {"layout": _LAYOUT, "seed": seed, "size": size, "samples": wanted, "versions": _versions()}
+    if out.exists() and any(out.iterdir()):
+        _check_same(out, asked)
+        return out / "dataset.json"
+    draft = out.with_name(f".{out.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "images").mkdir(parents=True)
+    _fill(draft, seed, wanted, size, workers)
+    _write_manifest(draft, asked)
+    if out.exists():
+        out.rmdir()
+    os.replace(draft, out)
+    return out / "dataset.json"
+
+
+def _checked(samples: Mapping[str, int]) -> dict[Split, int]:
+    for name, count in samples.items():
+        if name not in SPLITS:
+            raise DataError(f"unknown split {name!r}; {nearest(name, SPLITS)}")
+        if count < 0:
+            raise DataError(f"{count} samples for split {name!r}; expected 0 or more")
+    wanted = {split: samples[split] for split in SPLITS if samples.get(split, 0) > 0}
+    if not wanted:
+        raise DataError("no split has any samples; expected for example test=1000")
+    return wanted
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "lookwise": __version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "pillow": PIL.__version__,
+        "pyarrow": pyarrow.__version__,
+    }
+
+
+def _check_same(out: Path, asked: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds something else; versions may differ, since the files are what they are."""
+    path = out / _MANIFEST
+    if not path.is_file():
+        raise DataError(f"{out} is not empty and holds no finished dataset; choose another folder or empty it")
+    held = json.loads(path.read_text(encoding="utf-8"))["asked"]
+    for key in ("layout", "seed", "size", "samples"):
+        if held.get(key) != asked[key]:
+            raise DataError(
+                f"{out} holds a dataset with {key} {held.get(key)}, not {asked[key]}; choose another folder"
+            )
+
+
+def _fill(draft: Path, seed: int, wanted: Mapping[Split, int], size: int, workers: int) -> None:
+    jobs = [(seed, split, count, part, workers) for split, count in wanted.items() for part in range(workers)]
+    by_split: dict[Split, list[_Part]] = {}
+    for job, part in zip(jobs, _map(_make_part, jobs, workers), strict=True):
+        by_split.setdefault(job[1], []).append(part)
+    made = [m for parts in by_split.values() for m in _interleave([p.made for p in parts])]
+    listings = {x.listing_id: x for m in made for x in m.drawn.listings}
+    with (draft / "dataset.json").open("w", encoding="utf-8", newline="\n") as file:
+        file.write("[\n")
+        file.write(",\n".join(json.dumps(_row(m.sample), ensure_ascii=False) for m in made))
+        file.write("\n]\n")
+    place = {m.sample.id: i for i, m in enumerate(made)}
+    parts = [p for split_parts in by_split.values() for p in split_parts]
+    write_truth(
+        draft,
+        ((m.sample.id, m.drawn) for m in made),
+        (listings[name] for name in sorted(listings)),
+        sorted((u for p in parts for u in p.utilities), key=lambda u: place[u.sample_id]),
+        sorted((c for p in parts for c in p.ceilings), key=lambda c: place[c.sample_id]),
+    )
+    photos = [(draft / picture_path(name), listings[name].photo, size) for name in sorted(listings)]
+    for _ in _map(_draw_one, photos, workers):
+        pass
+    write_json_atomic(draft / "card.json", _card(seed, size, wanted, made, [p for _, p, _ in photos]))
+
+
+def _interleave(parts: Sequence[Sequence[Made]]) -> Iterator[Made]:
+    """Put a split's samples back into their order: part k of n holds every n-th one, from the k-th."""
+    for i in range(sum(len(part) for part in parts)):
+        yield parts[i % len(parts)][i // len(parts)]
+
+
+def _map(function: Any, jobs: Sequence[Any], workers: int) -> Iterator[Any]:
+    if workers < 2:
+        yield from map(function, jobs)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(function, jobs, chunksize=max(1, len(jobs) // (8 * workers)))
+
+
+def _make_part(job: tuple[int, Split, int, int, int]) -> _Part:
+    """Draw a whole split (quick), and reckon the truth of every n-th sample of it (slow)."""
+    seed, split, count, part, of = job
+    ceiling = Ceiling(split_world(split))
+    made = tuple(m for i, m in enumerate(make_split(seed, split, count)) if i % of == part)
+    worth = tuple(u for m in made for u in utilities(ceiling, m.sample.id, m.drawn))
+    return _Part(made, worth, tuple(p for m in made for p in predictions(ceiling, m.sample, m.drawn)))
+
+
+def _draw_one(job: tuple[Path, Photo, int]) -> None:
+    path, photo, size = job
+    draw(photo.view, photo.seed, size=size).save(path, "PNG", compress_level=_PNG_EFFORT)
+
+
+def _row(sample: Sample) -> dict[str, str | None]:
+    """Return a sample as a row of the published layout."""
+    history = sample.task.endswith("/sequential_recommendation")
+    given: object = list(sample.field("history")) if history else dict(sample.fields)
+    short = sample.task.rsplit("/", 1)[-1]
+    return {
+        "task": short,
+        "split": sample.split,
+        "instruction": INSTRUCTIONS[short],
+        "input": json.dumps(given, ensure_ascii=False),
+        "options": json.dumps(sample.options, ensure_ascii=False),
+        "output": sample.target,
+        "images": json.dumps([visual.media.source for visual in sample.visuals]),
+        "subset": sample.subset,
+    }
+
+
+def _card(
+    seed: int, size: int, wanted: Mapping[Split, int], made: Sequence[Made], photos: Sequence[Photo]
+) -> dict[str, Any]:
+    worlds: dict[str, World] = {split: world_of("", split_world(split)) for split in wanted}
+    answers: dict[str, Counter[str]] = {}
+    for m in made:
+        answers.setdefault(f"{m.drawn.case.task}/{m.sample.split}", Counter())[m.drawn.target] += 1
+    return {
+        "title": "A generated shop in MMECInstruct's layout",
+        "seed": seed,
+        "picture_size": size,
+        "versions": _versions(),
+        "samples": {name: sum(count.values()) for name, count in answers.items()},
+        "answers": {name: dict(sorted(count.items())) for name, count in answers.items()},
+        "pictures": {"all": len(photos), **dict(sorted(Counter(photo.kind for photo in photos).items()))},
+        "categories": {split: list(world.categories) for split, world in worlds.items()},
+        "shares": _shares(next(iter(worlds.values()))),
+    }
+
+
+def _shares(world: World) -> dict[str, Any]:
+    return {
+        "photo_kinds": dict(world.shares),
+        "answerability_yes": cases.YES_SHARE,
+        "relations": dict(cases.PRP_SHARES),
+        "relevance": dict(cases.MPC_SHARES),
+        "substitute_relations": dict(cases.PSI_SHARES),
+        "opinions": dict(cases.OPINIONS),
+        "opinion_stated": cases.OPINION_MENTION,
+        "taste_in_history": cases.TASTE_IN_HISTORY,
+        "taste_in_target": cases.TASTE_IN_TARGET,
+        "held_out_wording_in_test": cases.HELD_OUT_SHARE,
+        "attribute_stated": {task: dict(shares) for task, shares in cases.MENTION.items()},
+        "category_department_neither_stated": {task: list(s) for task, s in cases.CATEGORY_MENTION.items()},
+    }
+
+
+def _write_manifest(draft: Path, asked: Mapping[str, Any]) -> None:
+    files = {path.relative_to(draft).as_posix(): _sha256(path) for path in _files(draft)}
+    write_json_atomic(draft / _MANIFEST, {"asked": asked, "files": files})
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

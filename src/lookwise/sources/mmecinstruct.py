@@ -1,0 +1,253 @@
+"""MMECInstruct's published layout, from a local file to samples.
+
+In: dataset.json (a JSON list of rows, or one row a line), however long: only one row is held at a time.  Out:
+`Sample`s in the order of the file, and a `Rejected` with its reason for every row that is none.  A file that is no such
+dataset at all is a `DataError`.  It fetches nothing; a picture is a web address as published, or a path inside the
+dataset's own folder.  It knows no task declaration: it only knows which fields and slots the published rows have.
+
+Read tolerantly: the out-of-domain split under several names; no options as [], "", null or an absent column; columns
+that hold JSON as text or as the value itself; a gold answer as a letter or as the full text of the option (it becomes
+the letter).  Read strictly: a missing field, an unknown task, split or answer, or a wrong number of pictures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lookwise.errors import DataError, nearest
+from lookwise.message import Media
+from lookwise.sample import FieldValue, Sample, Visual
+from lookwise.sources.json_rows import json_rows
+from lookwise.sources.rejected import Rejected
+
+__all__ = ["BENCHMARK", "SPLITS", "TASKS", "read", "split_name"]
+
+BENCHMARK = "mmecinstruct"
+SPLITS = ("train", "val", "test", "ood")
+_SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "train": "train", "training": "train",
+        "val": "val", "valid": "val", "validation": "val", "dev": "val",
+        "test": "test", "ind": "test", "indtest": "test", "testind": "test", "indomain": "test", "testindomain": "test",
+        "ood": "ood", "testood": "ood", "oodtest": "ood", "outofdomain": "ood", "testoutofdomain": "ood",
+    }
+)  # fmt: skip
+"""Lower-case letters of a split's name -> split; the published files do not settle how the last one is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a task's rows have: input fields, slots of their pictures, labels where there are no options."""
+
+    fields: tuple[str, ...]
+    slots: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+
+
+_YES_NO = ("yes", "no")
+TASKS: Mapping[str, _Shape] = MappingProxyType(
+    {
+        "answerability_prediction": _Shape(("question", "document"), ("product",), _YES_NO),
+        "category_classification": _Shape(("title",), ("product",)),
+        "product_relation_prediction": _Shape(("product 1", "product 2"), ("product 1", "product 2")),
+        "product_substitute_identification": _Shape(("query", "product title"), ("product",), _YES_NO),
+        "multiclass_product_classification": _Shape(("query", "product title"), ("product",)),
+        "sentiment_analysis": _Shape(("review",), ("review",)),
+        "sequential_recommendation": _Shape(("history",), ()),
+    }
+)
+_IN_DOMAIN_ONLY = ("product_substitute_identification", "multiclass_product_classification")
+"""Tasks without an out-of-domain test."""
+
+
+class _Malformed(ValueError):
+    """Why one row is no sample; becomes `Rejected`."""
+
+
+def read(
+    path: Path, *, tasks: Collection[str] = (), splits: Collection[str] = (), limit: int | None = None
+) -> Iterator[Sample | Rejected]:
+    """Yield the samples of these tasks and splits (none named: all), at most `limit` of each task and split.
+
+    A sample's id is "task/split/number", numbered in the order of the file.  Rows of other tasks and splits are skipped
+    without a look; rows of which neither can be told are rejected.
+    """
+    wanted_tasks = {_known(task.rsplit("/", 1)[-1], TASKS, "task") for task in tasks} or set(TASKS)
+    wanted_splits = {_known(split, SPLITS, "split") for split in splits} or set(SPLITS)
+    folder = (path if path.is_dir() else path.parent).resolve()
+    file = path / "dataset.json" if path.is_dir() else path
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; expected MMECInstruct's dataset.json")
+    return _samples(file, folder, wanted_tasks, wanted_splits, limit)
+
+
+def split_name(text: str) -> str | None:
+    """Return the split that a spelling means, or None."""
+    return _SPELLINGS.get("".join(c for c in text.lower() if c.isalpha()))
+
+
+def _known(name: str, known: Collection[str], what: str) -> str:
+    if name not in known:
+        raise DataError(f"MMECInstruct has no {what} {name!r}; {nearest(name, known)}")
+    return name
+
+
+def _samples(
+    file: Path, folder: Path, tasks: set[str], splits: set[str], limit: int | None
+) -> Iterator[Sample | Rejected]:
+    numbers: Counter[tuple[str, str]] = Counter()
+    for row, record in json_rows(file):
+        if isinstance(record, Rejected):
+            yield record
+            continue
+        try:
+            task, split = _place(record)
+            if task not in tasks or split not in splits:
+                continue
+            number = numbers[task, split]
+            numbers[task, split] += 1
+            if limit is None or number < limit:
+                yield _sample(record, f"{task}/{split}/{number:05d}", task, split, folder)
+            elif _all_full(numbers, tasks, splits, limit):
+                return
+        except _Malformed as reason:
+            yield Rejected(row, str(reason))
+
+
+def _all_full(numbers: Counter[tuple[str, str]], tasks: set[str], splits: set[str], limit: int) -> bool:
+    """Return whether nothing more can be wanted."""
+    places = ((t, s) for t in tasks for s in splits if s != "ood" or t not in _IN_DOMAIN_ONLY)
+    return all(numbers[place] >= limit for place in places)
+
+
+def _place(record: Mapping[str, Any]) -> tuple[str, str]:
+    task, split = record.get("task"), record.get("split")
+    if task not in TASKS:
+        raise _Malformed(f"task {task!r} is not one of MMECInstruct's")
+    name = split_name(split) if isinstance(split, str) else None
+    if name is None:
+        raise _Malformed(f"split {split!r} is none of {', '.join(SPLITS)}")
+    return str(task), name
+
+
+def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, folder: Path) -> Sample:
+    shape = TASKS[task]
+    fields = _fields(shape, task, _json(record, "input"))
+    options = _texts(_json(record, "options") or [], "options")
+    if not shape.labels and not options:
+        raise _Malformed("no options")
+    letters = shape.labels or _letters(options)
+    history = next((len(v) for n, v in fields if n == "history"), 0)
+    slots = shape.slots or (
+        *(f"history[{i}]" for i in range(history)),
+        *(f"options[{i}]" for i in range(len(options))),
+    )
+    subset = record.get("subset")
+    _check_text((*(text for _, value in fields for text in ([value] if isinstance(value, str) else value)), *options))
+    return Sample(
+        id=sample_id,
+        benchmark=BENCHMARK,
+        task=f"{BENCHMARK}/{task}",
+        split=split,
+        fields=fields,
+        visuals=_visuals(_texts(_json(record, "images") or [], "images"), slots, folder),
+        options=() if shape.labels else options,
+        target=_target(record.get("output"), letters, options),
+        subset=subset if isinstance(subset, str) and subset else None,
+    )
+
+
+def _check_text(texts: Sequence[str]) -> None:
+    """Refuse lone surrogates (bytes that are no UTF-8, or such escapes): no file could hold them."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise _Malformed("a text is not UTF-8") from error
+
+
+def _json(record: Mapping[str, Any], column: str) -> Any:
+    """Return a column that holds JSON as text (as published), or the value itself."""
+    value = record.get(column)
+    if not isinstance(value, str):
+        return value
+    if not value.strip() or value.strip() in ("None", "null"):
+        return None
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise _Malformed(f"{column} is not JSON: {str(error)[:80]}") from error
+
+
+def _fields(shape: _Shape, task: str, given: Any) -> tuple[tuple[str, FieldValue], ...]:
+    if shape.fields == ("history",) and isinstance(given, list):
+        given = {"history": given}
+    if not isinstance(given, dict):
+        raise _Malformed(f"input is {type(given).__name__}, expected {'a list' if shape.slots == () else 'an object'}")
+    missing = [name for name in shape.fields if name not in given]
+    if missing:
+        raise _Malformed(f"input of {task} has no {missing[0]!r}; it has {', '.join(map(repr, given)) or 'nothing'}")
+    return tuple((name, _field(given[name], name)) for name in shape.fields)
+
+
+def _field(value: Any, name: str) -> FieldValue:
+    if name in ("document", "history"):
+        return _texts([value] if isinstance(value, str) else value, name)
+    if not isinstance(value, str):
+        raise _Malformed(f"{name} is {type(value).__name__}, expected a text")
+    return value
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _Malformed(f"{name} is not a list of texts")
+    return tuple(value)
+
+
+def _letters(options: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands before the colon of every option (the whole option where there is none)."""
+    letters = tuple(option.split(":", 1)[0].strip() for option in options)
+    if len(set(letters)) < len(letters) or "" in letters:
+        raise _Malformed("options do not each have a letter of their own ('A: text')")
+    return letters
+
+
+def _target(output: Any, answers: Sequence[str], options: Sequence[str]) -> str | None:
+    """Return the gold as a label or letter, however it is written; None where the row has none."""
+    if output is None or output == "":
+        return None
+    if not isinstance(output, str):
+        raise _Malformed(f"output is {type(output).__name__}, expected a text")
+    text = output.strip().rstrip(".").casefold()
+    for answer in answers:
+        if text == answer.casefold() or text.startswith(f"{answer.casefold()}:"):
+            return answer
+    for answer, option in zip(answers, options, strict=False):
+        if text == option.split(":", 1)[-1].strip().rstrip(".").casefold():
+            return answer
+    raise _Malformed(f"output {output[:40]!r} is none of the answers {', '.join(answers)}")
+
+
+def _visuals(images: Sequence[str], slots: Sequence[str], folder: Path) -> tuple[Visual, ...]:
+    if len(images) != len(slots):
+        raise _Malformed(
+            f"{len(images)} pictures, expected {len(slots)} ({', '.join(slots[:3])}{' …' * (len(slots) > 3)})"
+        )
+    return tuple(Visual(slot, Media(_source(image, folder))) for slot, image in zip(slots, images, strict=True))
+
+
+def _source(image: str, folder: Path) -> str:
+    if image.startswith(("http://", "https://")):
+        return image
+    try:
+        path = (folder / image).resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _Malformed(f"picture {image[:60]!r} is no usable path") from error
+    if not path.is_relative_to(folder) or path == folder:
+        raise _Malformed(f"picture {image[:60]!r} leads out of the dataset's folder")
+    return str(path)
