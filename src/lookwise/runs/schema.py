@@ -78,6 +78,9 @@ def _optional(hint: Any) -> tuple[Any, bool]:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, str) and not value.isascii():
+        # Half a surrogate pair, as broken JSON may hold, has no UTF-8 form; it becomes the replacement character.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return to_record(value) if is_dataclass(value) else value
 
 
