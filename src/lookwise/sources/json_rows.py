@@ -22,7 +22,7 @@ MAX_ROW = 8_000_000
 _CHUNK = 65_536
 
 Row = tuple[int, Mapping[str, Any] | Rejected]
-"""A byte that is no UTF-8 becomes a lone surrogate in the object's text, for the caller to refuse with that row alone."""
+"""A byte that is no UTF-8 becomes a lone surrogate in the object's text; the caller refuses that row alone."""
 
 
 def json_rows(path: Path) -> Iterator[Row]:
