@@ -190,6 +190,8 @@ _AGREE = (
 _DIFFERS = ("what differs first between {one} and {two}?", "name one point where {one} and {two} differ")
 _MATCHES = ("how many points of {one} and {two} agree?", "count what {one} and {two} share")
 _SAYS = ("does the {line} say {word}?", "is {word} said in the {line}?", "the {line} names {word}?")
+_LIST = ("tell all that the {line} says", "{line}: all points?")
+_TABLE = ("compare all points of {one} and {two}", "{one} and {two}: all points the same?")
 _WHO = ("which line says {word}?", "where is {word} said?")
 _OPTION_NAMES = ("which option names {word}?", "find the option with {word}", "{word}: which letter?")
 _OPTION_LIKE = ("which option has the {asked} of the {line}?", "find the option with the same {asked} as the {line}")
@@ -286,6 +288,22 @@ def _ask_says(lines: Sequence[Line], rng: random.Random) -> Turn:
     return _judged(question, 0 if line.facts.get(attribute) == value else 1, "says", rng)
 
 
+def _ask_list(lines: Sequence[Line], rng: random.Random) -> Turn:
+    """Every value of a line: as dense a lesson in finding as its length allows."""
+    line = rng.choice(lines)
+    names = rng.sample(ATTRIBUTES, rng.randint(3, len(ATTRIBUTES)))
+    return Turn("list", rng.choice(_LIST).format(line=line.name), " ".join(f"{a} {_said(a, a, line)}" for a in names))
+
+
+def _ask_table(lines: Sequence[Line], rng: random.Random) -> Turn:
+    """Every attribute of two lines compared: as dense a lesson in comparing."""
+    one, two = _pair(lines, rng)
+    names = rng.sample(ATTRIBUTES, rng.randint(3, len(ATTRIBUTES)))
+    replies = _REPLY_WORDS[0]
+    answer = " ".join(f"{a} {replies[_verdict(one, two, (a,))]}" for a in names)
+    return Turn("table", rng.choice(_TABLE).format(one=one.name, two=two.name), answer)
+
+
 def _ask_who(lines: Sequence[Line], rng: random.Random) -> Turn:
     attribute, value, word = _any_word(rng.choice(lines), rng)
     names = [line.name for line in lines if line.facts.get(attribute) == value]
@@ -309,22 +327,26 @@ def _ask_knowledge(_lines: Sequence[Line], rng: random.Random) -> Turn:
     return Turn("know", rng.choice(_LINK_BACK).format(word=mark), brand)
 
 
-_QUESTIONS: tuple[tuple[float, Callable[[Sequence[Line], random.Random], Turn]], ...] = (
-    (0.24, _ask_find),
-    (0.28, _ask_compare),
-    (0.20, _ask_agree),
-    (0.07, _ask_differs),
-    (0.03, _ask_matches),
-    (0.08, _ask_says),
-    (0.04, _ask_who),
-    (0.02, _ask_copy),
-    (0.04, _ask_knowledge),
+_Asker = Callable[[Sequence[Line], random.Random], Turn]
+_QUESTIONS: tuple[tuple[float, float, _Asker], ...] = (
+    (0.14, 0.12, _ask_find),
+    (0.18, 0.22, _ask_compare),
+    (0.14, 0.34, _ask_agree),
+    (0.06, 0.06, _ask_differs),
+    (0.02, 0.04, _ask_matches),
+    (0.06, 0.10, _ask_says),
+    (0.04, 0.03, _ask_who),
+    (0.02, 0.02, _ask_copy),
+    (0.04, 0.04, _ask_knowledge),
+    (0.14, 0.01, _ask_list),
+    (0.20, 0.02, _ask_table),
 )
-_PAIRED = (_ask_compare, _ask_agree, _ask_differs, _ask_matches)
+"""Share among the questions of a dense episode, share among those of a single one, and the question."""
+_PAIRED = (_ask_compare, _ask_agree, _ask_differs, _ask_matches, _ask_table)
 
 
-def _ask(lines: Sequence[Line], rng: random.Random) -> Turn:
-    open_to = [(w, ask) for w, ask in _QUESTIONS if len(lines) > 1 or ask not in _PAIRED]
+def _ask(lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
+    open_to = [(d if dense else s, ask) for d, s, ask in _QUESTIONS if len(lines) > 1 or ask not in _PAIRED]
     return rng.choices([ask for _, ask in open_to], [w for w, _ in open_to])[0](lines, rng)
 
 
@@ -385,7 +407,7 @@ def draw_episode(rng: random.Random, questions: int, families: Sequence[str] = _
     if rng.random() < 0.2:
         return _options_episode(world, rng, families, questions)
     lines = _context(world, rng, families)
-    return Episode(lines, tuple(_ask(lines, rng) for _ in range(questions)))
+    return Episode(lines, tuple(_ask(lines, rng, questions > 2) for _ in range(questions)))
 
 
 def plain_text(rng: random.Random) -> str:
@@ -404,7 +426,7 @@ def fixed_words() -> tuple[str, ...]:
     """Return every text of the templates, from which the tokenizer takes its words."""
     templates = (
         *_FIND, *_COMPARE, *_AGREE, *_DIFFERS, *_MATCHES, *_SAYS, *_WHO, *_OPTION_NAMES, *_OPTION_LIKE,
-        *_OPTION_AGREES, *_COPY, *_DEPARTMENT, *_LINK, *_LINK_BACK,
+        *_OPTION_AGREES, *_COPY, *_LIST, *_TABLE, *_DEPARTMENT, *_LINK, *_LINK_BACK,
     )  # fmt: skip
     named = (n for layout in _LAYOUTS for n in layout)
     asked = (n for names in _ASKED_AS.values() for n in names)
