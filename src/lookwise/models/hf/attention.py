@@ -1,0 +1,218 @@
+"""Attention over packed rows: no padding where tokens are computed, each row seeing itself alone.
+
+In: queries, keys and values of one layer, and a plan that knows the rows.  Out: what transformers' attention interface
+expects.  `Packed` is the first pass over whole prompts (and, behind each prompt, the nodes of its options' tree);
+`Step` is one further token of every row against a `Memory` of keys and values.  Everything but attention treats tokens
+one by one, so a model computes for a pack of rows exactly what it computes for each row alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+__all__ = ["ATTENTION", "Memory", "Packed", "Plan", "Span", "Step", "register"]
+
+ATTENTION = "lookwise"
+"""The name under which transformers finds `attend`."""
+
+
+class Plan(Protocol):
+    """Which tokens see which."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
+        """Return attention's output [batch, tokens, heads, width] from q, k, v [batch, heads, tokens, width]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A row in a pack: where it starts, its prompt's length, and which of itself each node of its tree sees.
+
+    `sees` is bool [nodes, prompt + nodes], None for a row without nodes; `positions` [prompt + nodes] then tells how
+    far apart two tokens are, for layers that see a window only.
+    """
+
+    start: int
+    prompt: int
+    sees: Tensor | None = None
+    positions: Tensor | None = None
+
+    @property
+    def nodes(self) -> int:
+        """The number of nodes behind the prompt."""
+        return 0 if self.sees is None else self.sees.shape[0]
+
+    def visible(self, window: int | None) -> Tensor | None:
+        """Return what each node sees in a layer of this window."""
+        if self.sees is None or self.positions is None or window is None:
+            return self.sees
+        return self.sees & (self.positions[self.prompt :, None] - self.positions[None] < window)
+
+
+class Memory:
+    """Keys and values of a batch of rows, layer by layer: [rows, heads, columns, width], each row from column 0."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows, self.columns = rows, columns
+        self._keys: dict[int, Tensor] = {}
+        self._values: dict[int, Tensor] = {}
+
+    def fill(self, layer: int, row: int, k: Tensor, v: Tensor) -> None:
+        """Store a prompt's keys and values [heads, tokens, width]."""
+        for store, new in ((self._keys, k), (self._values, v)):
+            if layer not in store:
+                # Zeros, not garbage: a masked column still takes part in a product with zero.
+                store[layer] = new.new_zeros(self.rows, new.shape[0], self.columns, new.shape[2])
+            store[layer][row, :, : new.shape[1]] = new
+
+    def append(self, layer: int, k: Tensor, v: Tensor, at: Tensor, width: int) -> tuple[Tensor, Tensor]:
+        """Store one token of every row at its column `at`; return keys and values up to `width` columns."""
+        rows = torch.arange(self.rows, device=k.device)
+        for store, new in ((self._keys, k), (self._values, v)):
+            if store[layer].shape[2] < width:
+                store[layer] = torch.nn.functional.pad(store[layer], (0, 0, 0, max(32, width // 4)))
+            store[layer][rows, :, at] = new[:, :, 0]
+        return self._keys[layer][:, :, :width], self._values[layer][:, :, :width]
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these."""
+        self.rows = int(rows.numel())
+        for store in (self._keys, self._values):
+            for layer, tensor in store.items():
+                store[layer] = tensor.index_select(0, rows)
+
+
+class Packed:
+    """Rows end to end in one sequence; with a `memory`, the prompts' keys and values are kept, from row `first` on."""
+
+    def __init__(
+        self, spans: Sequence[Span], memory: Memory | None = None, first: int = 0, *, padded: bool = False
+    ) -> None:
+        self.spans, self.memory, self.first = spans, memory, first
+        self._gather: tuple[Tensor, Tensor] | None = None
+        self._padded = padded
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
+        """Attend row by row, or with padding in attention alone where kernels are dear to start (CUDA)."""
+        out = q.new_empty(1, q.shape[2], q.shape[1], v.shape[3])
+        if self._padded:
+            self._all_prompts(out, q, k, v, scale, window)
+        for row, span in enumerate(self.spans):
+            middle, end = span.start + span.prompt, span.start + span.prompt + span.nodes
+            if self.memory is not None:
+                self.memory.fill(layer, self.first + row, k[0, :, span.start : middle], v[0, :, span.start : middle])
+            if not self._padded:
+                own = slice(span.start, middle)
+                out[:, own] = _causal(q[:, :, own], k[:, :, own], v[:, :, own], scale, window)
+            sees = span.visible(window)
+            if sees is not None:
+                own = slice(span.start, end)
+                out[:, middle:end] = _masked(q[:, :, middle:end], k[:, :, own], v[:, :, own], scale, sees)
+        return out
+
+    def _all_prompts(
+        self, out: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
+    ) -> None:
+        """Attend in all prompts at once, padded on the right, where a causal mask hides the padding by itself."""
+        if self._gather is None:
+            self._gather = self._indices(q.device)
+        take, put = self._gather
+        rows, longest = take.shape
+
+        def spread(x: Tensor) -> Tensor:
+            return x[0][:, take.reshape(-1)].reshape(x.shape[1], rows, longest, x.shape[3]).transpose(0, 1)
+
+        found = _causal(spread(q), spread(k), spread(v), scale, window).reshape(rows * longest, *out.shape[2:])
+        real = (torch.arange(longest, device=q.device) < put[:, None]).reshape(-1)
+        out[0, take.reshape(-1)[real]] = found[real]
+
+    def _indices(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return each row's positions in the pack [rows, longest], and the rows' lengths."""
+        lengths = torch.tensor([s.prompt for s in self.spans], device=device)
+        starts = torch.tensor([s.start for s in self.spans], device=device)
+        columns = torch.arange(int(lengths.max()), device=device)
+        return starts[:, None] + torch.minimum(columns[None], lengths[:, None] - 1), lengths
+
+
+class Step:
+    """One further token of every row; `lengths` counts the tokens that each row has in memory already."""
+
+    def __init__(self, memory: Memory, lengths: Tensor, longest: int) -> None:
+        self._memory, self._lengths, self._width = memory, lengths, longest + 1
+        self._masks: dict[int | None, Tensor] = {}
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
+        """Attend to everything in memory, and to the new token itself."""
+        keys, values = self._memory.append(layer, k, v, self._lengths, self._width)
+        rows, heads, _, width = q.shape
+        groups = keys.shape[1]
+        mask = self._mask(q, window)
+        # With one query a group of query heads is a run of queries: keys need not be repeated for each head.
+        out = scaled_dot_product_attention(
+            q.reshape(rows, groups, heads // groups, width), keys, values, attn_mask=mask, scale=scale
+        )
+        return out.reshape(rows, 1, heads, values.shape[3])
+
+    def _mask(self, q: Tensor, window: int | None) -> Tensor:
+        if window not in self._masks:
+            columns = torch.arange(self._width, device=q.device)[None]
+            seen = columns <= self._lengths[:, None]
+            if window is not None:
+                seen &= columns > self._lengths[:, None] - window
+            mask = q.new_zeros(seen.shape).masked_fill_(~seen, float("-inf"))
+            self._masks[window] = mask[:, None, None]
+        return self._masks[window]
+
+
+def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
+    """Return [rows, tokens, heads, width] of causal attention, within the last `window` tokens where one is given."""
+    if window is None or q.shape[2] <= window:
+        out = scaled_dot_product_attention(q, _repeat(k, q), _repeat(v, q), is_causal=True, scale=scale)
+        return out.transpose(1, 2)
+    columns = torch.arange(q.shape[2], device=q.device)
+    back = columns[:, None] - columns[None]
+    return _masked(q, k, v, scale, (back >= 0) & (back < window))
+
+
+def _masked(q: Tensor, k: Tensor, v: Tensor, scale: float | None, sees: Tensor) -> Tensor:
+    out = scaled_dot_product_attention(q, _repeat(k, q), _repeat(v, q), attn_mask=sees, scale=scale)
+    return out.transpose(1, 2)
+
+
+def _repeat(x: Tensor, q: Tensor) -> Tensor:
+    """Return keys or values once for each query head."""
+    times = q.shape[1] // x.shape[1]
+    return x if times == 1 else x.repeat_interleave(times, dim=1)
+
+
+def attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    plan: Plan,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """Hand a layer's attention to the plan that came with the call.
+
+    Its signature, the catch-all included, is that of transformers' attention interface.
+    """
+    del attention_mask
+    layer = module.layer_idx
+    assert isinstance(layer, int)
+    return plan.attend(layer, query, key, value, scaling, sliding_window), None
+
+
+def register() -> None:
+    """Make `attend` known to transformers; doing it twice does no harm."""
+    AttentionInterface.register(ATTENTION, attend)

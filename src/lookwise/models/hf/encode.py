@@ -1,0 +1,174 @@
+"""Conversations as tokens: the chat template, one placeholder for each picture, and options as they would be answered.
+
+In: conversations, options.  Out: token ids, and trees of options.  It loads no picture and no weights.  Text that a
+user wrote cannot forge a turn or a picture: markers of the template found in it are broken up.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from lookwise.errors import ModelError
+from lookwise.message import Conversation, Media, MediaPart, Message, Part, TextPart
+from lookwise.models.hf.layout import Tree
+from lookwise.models.hf.load import Texts
+from lookwise.models.wire import media_of, part_messages, text_messages
+
+__all__ = ["Encoded", "Encoder", "OptionError"]
+
+_REMEMBERED = 16_384
+"""Prompts whose tokens are kept: the loop measures a window of them before it asks."""
+
+_PROBE = "answer"
+
+
+class OptionError(ValueError):
+    """Options that cannot be scored; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt: its tokens with one placeholder for each picture, the pictures in that order, and its last segment.
+
+    `tail` is the rendered text from the last marker on: options are tokenised together with it.
+    """
+
+    ids: array[int]
+    media: tuple[Media, ...]
+    tail: str
+
+
+class Encoder:
+    """A tokenizer and a chat template."""
+
+    def __init__(self, texts: Texts, spec: str, image_token: int | None) -> None:
+        self._tokenizer, self._template, self._spec = texts.tokenizer, texts.template, spec
+        self._inner: Any = texts.tokenizer.backend_tokenizer
+        self.image_token = image_token
+        added = texts.tokenizer.added_tokens_decoder
+        self._markers = {i: str(token) for i, token in added.items() if token.special}
+        self._image = None if image_token is None else str(texts.tokenizer.convert_ids_to_tokens(image_token))
+        self._prompts: OrderedDict[Conversation, Encoded] = OrderedDict()
+        self._trees: dict[tuple[str, tuple[str, ...]], tuple[int, Tree]] = {}
+        self._lead, self.end_of_turn = self._probe()
+
+    def encode(self, conversation: Conversation) -> Encoded:
+        """Return a conversation's tokens, up to where the answer begins."""
+        found = self._prompts.get(conversation)
+        if found is None:
+            found = self._prompts[conversation] = self._encode(conversation)
+            if len(self._prompts) > _REMEMBERED:
+                self._prompts.popitem(last=False)
+        return found
+
+    def options(self, prompt: Encoded, options: Sequence[str]) -> tuple[int, Tree]:
+        """Return how many of the prompt's tokens stay as they are when an option follows, and the options' tree.
+
+        Options are tokenised together with the prompt's last segment: where a tokenizer would join its end with the
+        option's beginning, the prompt is cut before that place and the joined token belongs to the option.
+        """
+        key = (prompt.tail, tuple(options))
+        if key not in self._trees:
+            if len(self._trees) > _REMEMBERED:
+                self._trees.clear()
+            self._trees[key] = self._tree(prompt.tail, options)
+        cut, tree = self._trees[key]
+        return len(prompt.ids) - cut, tree
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return generated tokens as text, without markers and without white space round it."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def _encode(self, conversation: Conversation) -> Encoded:
+        media = media_of(conversation)
+        self._check(media)
+        text = self._render(self._harmless(conversation), answer=None)
+        ids = array("i", self._ids(text))
+        if self.image_token is not None and ids.count(self.image_token) != len(media):
+            raise ModelError(
+                f"model {self._spec!r}: its chat template made {ids.count(self.image_token)} places for {len(media)} "
+                "pictures; give the checkpoint a template that writes one for each image part"
+            )
+        return Encoded(ids, media, text[self._last_marker(text) :])
+
+    def _check(self, media: Sequence[Media]) -> None:
+        if media and self.image_token is None:
+            raise ModelError(f"model {self._spec!r} reads text only, but was given a picture; name one that sees")
+        if any(medium.kind == "video" for medium in media):
+            raise ModelError(f"model {self._spec!r} was given a video; videos come in a later version, give images")
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._inner.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def _render(self, conversation: Conversation, answer: str | None) -> str:
+        messages = (text_messages if self._image is None else part_messages)(conversation)
+        if answer is not None:
+            said: object = answer if self._image is None else [{"type": "text", "text": answer}]
+            messages.append({"role": "assistant", "content": said})
+        try:
+            text = self._tokenizer.apply_chat_template(
+                messages, chat_template=self._template, tokenize=False, add_generation_prompt=answer is None
+            )
+        except (TemplateError, TypeError) as error:
+            roles = ", ".join(m["role"] for m in messages)
+            raise ModelError(
+                f"model {self._spec!r}: its chat template refuses the turns {roles} ({error}); give it others"
+            ) from error
+        return str(text)
+
+    def _harmless(self, conversation: Conversation) -> Conversation:
+        """Return the conversation with every marker inside its texts broken by a space."""
+
+        def mend(part: Part) -> Part:
+            if isinstance(part, MediaPart):
+                return part
+            text = part.text
+            for marker in self._markers.values():
+                if len(marker) > 1 and marker in text:
+                    text = text.replace(marker, f"{marker[0]} {marker[1:]}")
+            return part if text is part.text else TextPart(text)
+
+        return tuple(Message(m.role, tuple(mend(p) for p in m.parts)) for m in conversation)
+
+    def _last_marker(self, text: str) -> int:
+        """Return where the last marker starts: what stands before it is tokenised by itself."""
+        return max(0, *(text.rfind(marker) for marker in self._markers.values()), 0)
+
+    def _tree(self, tail: str, options: Sequence[str]) -> tuple[int, Tree]:
+        if not options:
+            raise OptionError("no options to rank")
+        alone = self._ids(tail)
+        joint = [self._ids(tail + self._lead + option) for option in options]
+        stable = min(_common(alone, ids) for ids in joint)
+        found = [ids[stable:] for ids in joint]
+        empty = next((o for o, ids in zip(options, found, strict=True) if not ids or not o.strip()), None)
+        if empty is not None:
+            raise OptionError(f"option {empty!r} has no tokens")
+        return len(alone) - stable, Tree.of(found)
+
+    def _probe(self) -> tuple[str, int | None]:
+        """Return what the template puts between its answer prompt and an answer, and the marker that ends an answer."""
+        talk = (Message("user", (TextPart("question"),)),)
+        opened, whole = self._render(talk, None), self._render(talk, _PROBE)
+        if not whole.startswith(opened) or _PROBE not in whole[len(opened) :]:
+            return "", None
+        lead, _, rest = whole[len(opened) :].partition(_PROBE)
+        after = self._ids(rest)
+        return (lead if not lead.strip() else ""), after[0] if after and after[0] in self._markers else None
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how many tokens two sequences share at their beginning."""
+    count = 0
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count

@@ -1,0 +1,124 @@
+"""Write text for a batch of prompts: prompts in packs, then one token of every unfinished row at a time.
+
+In: rows and their decoding settings.  Out: each row's new tokens.  A row's text depends on the row alone: greedy by the
+highest logit, sampled by its own seed.  Rows that have ended are dropped, and the loop ends with the last of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lookwise.model import Generate
+from lookwise.models.hf.attention import Memory, Packed, Step
+from lookwise.models.hf.layout import Row, lay_out, packs
+from lookwise.models.hf.network import Network
+
+__all__ = ["generate"]
+
+_ROOM = 32
+"""Columns set aside for new tokens at first; more are added when a text grows longer."""
+
+_DROP = 0.75
+"""Share of unfinished rows at or below which the finished ones are dropped from memory."""
+
+
+def generate(network: Network, rows: Sequence[Row], wants: Sequence[Generate], ends: frozenset[int]) -> list[list[int]]:
+    """Return each row's new tokens, the one that ended it included."""
+    writing = _Writing(network, rows, wants, ends)
+    return writing.run()
+
+
+@dataclass(slots=True)
+class _Live:
+    """A row that is still being written: which it is, how many tokens it may have, its draws."""
+
+    index: int
+    room: int
+    want: Generate
+    draws: Iterator[float]
+
+
+class _Writing:
+    """A batch on its way."""
+
+    def __init__(self, network: Network, rows: Sequence[Row], wants: Sequence[Generate], ends: frozenset[int]) -> None:
+        self._network, self._ends = network, ends
+        self._order = sorted(range(len(rows)), key=lambda i: -len(rows[i].ids))
+        self._rows = [rows[i] for i in self._order]
+        self._lengths = [len(row.ids) for row in self._rows]
+        self._live = [self._begin(i, rows[i], wants[i]) for i in self._order]
+        self._said: list[list[int]] = [[] for _ in rows]
+        self._memory = Memory(len(rows), max(self._lengths) + _ROOM)
+
+    def _begin(self, index: int, row: Row, want: Generate) -> _Live:
+        room = max(1, min(want.max_new_tokens, self._network.most_tokens - len(row.ids)))
+        return _Live(index, room, want, _draws(row, want))
+
+    def run(self) -> list[list[int]]:
+        """Write until every row has ended."""
+        tokens = self._take(self._prompts())
+        while self._live:
+            device = self._network.device
+            lengths = torch.tensor(self._lengths, device=device)
+            plan = Step(self._memory, lengths, max(self._lengths))
+            logits = self._network.step_logits(torch.tensor(tokens, device=device), lengths, plan)
+            self._lengths = [length + 1 for length in self._lengths]
+            tokens = self._take(logits)
+        return self._said
+
+    def _prompts(self) -> Tensor:
+        """Compute all prompts, keep their keys and values, and return the logits at their ends."""
+        logits = []
+        for run in packs(self._rows, self._network.pack_tokens):
+            pack = lay_out([self._rows[i] for i in run], self._network.device)
+            plan = Packed(pack.spans, self._memory, run.start, padded=self._network.padded)
+            logits.append(self._network.pack_logits(pack, plan))
+        return torch.cat(logits)
+
+    def _take(self, logits: Tensor) -> list[int]:
+        """Choose each row's next token, note it, and drop the rows that have ended; return the tokens of the others."""
+        best = logits.argmax(dim=-1).tolist()
+        going: list[int] = []
+        for i, live in enumerate(self._live):
+            said = self._said[live.index]
+            if len(said) >= live.room or (said and said[-1] in self._ends):
+                continue
+            token = best[i] if live.want.temperature <= 0 else _sample(logits[i], live.want, next(live.draws))
+            said.append(token)
+            if len(said) < live.room and token not in self._ends:
+                going.append(i)
+        if len(going) <= _DROP * len(self._live):
+            self._keep(going)
+        return [self._said[live.index][-1] for live in self._live]
+
+    def _keep(self, rows: Sequence[int]) -> None:
+        self._live = [self._live[i] for i in rows]
+        self._lengths = [self._lengths[i] for i in rows]
+        self._memory.keep(torch.tensor(rows, device=self._network.device, dtype=torch.long))
+
+
+def _draws(row: Row, want: Generate) -> Iterator[float]:
+    """Yield uniform numbers that depend on the prompt, the seed and the draw alone, never on the rest of the batch."""
+    content = f"{want.seed}/{want.draw}/{','.join(map(str, row.ids))}"
+    key = int.from_bytes(hashlib.sha256(content.encode()).digest()[:16], "big")
+    random = np.random.Generator(np.random.Philox(key=key))
+    while True:
+        yield float(random.random())
+
+
+def _sample(logits: Tensor, want: Generate, draw: float) -> int:
+    """Return the token at which the cumulative probability, likeliest first, passes the draw.
+
+    Of the tokens those are left whose predecessors hold less than `top_p` together.
+    """
+    probabilities, tokens = torch.softmax(logits.double() / want.temperature, dim=-1).sort(descending=True, stable=True)
+    total = probabilities.cumsum(dim=-1)
+    kept = max(1, int((total - probabilities < want.top_p).sum().item()))
+    place = int((total[:kept] <= draw * total[kept - 1]).sum().item())
+    return int(tokens[min(place, kept - 1)].item())

@@ -1,0 +1,149 @@
+"""Lay requests out for one pass: a tree of options for each prompt, prompts end to end in packs.
+
+In: token ids.  Out: trees, packs of rows, index tensors.  Options that share their first tokens share nodes; the tokens
+of a node's children are scored where the node is, so an option's last token is never computed, and options of one token
+cost nothing beyond the prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from lookwise.models.hf.attention import Span
+
+__all__ = ["Pack", "Row", "Tree", "lay_out", "packs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Options as a tree of tokens below the prompt's end.
+
+    `tokens[i]` and `parents[i]` describe node i (parent −1 is the prompt's last token); leaves are no nodes.
+    `paths[o]` lists, for each token of option o, the node that it follows and the token itself.
+    """
+
+    tokens: tuple[int, ...]
+    parents: tuple[int, ...]
+    paths: tuple[tuple[tuple[int, int], ...], ...]
+
+    @classmethod
+    def of(cls, options: Sequence[Sequence[int]]) -> Tree:
+        """Return the tree of some token sequences, none of them empty."""
+        tokens: list[int] = []
+        parents: list[int] = []
+        found: dict[tuple[int, int], int] = {}
+        paths = []
+        for option in options:
+            node, path = -1, []
+            for i, token in enumerate(option):
+                path.append((node, token))
+                if i + 1 < len(option):
+                    if (node, token) not in found:
+                        found[node, token] = len(tokens)
+                        tokens.append(token)
+                        parents.append(node)
+                    node = found[node, token]
+            paths.append(tuple(path))
+        return cls(tuple(tokens), tuple(parents), tuple(paths))
+
+    def depths(self) -> list[int]:
+        """Return each node's distance from the prompt's last token."""
+        depths: list[int] = []
+        for parent in self.parents:
+            depths.append(1 if parent < 0 else depths[parent] + 1)
+        return depths
+
+    def sees(self, prompt: int) -> Tensor | None:
+        """Return which prompt tokens and nodes each node sees: bool [nodes, prompt + nodes]."""
+        count = len(self.tokens)
+        if not count:
+            return None
+        sees = torch.zeros(count, prompt + count, dtype=torch.bool)
+        sees[:, :prompt] = True
+        for i, parent in enumerate(self.parents):
+            if parent >= 0:
+                sees[i] = sees[parent]
+            sees[i, prompt + i] = True
+        return sees
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prompt to compute: its tokens, its options if it is to be ranked, and features that replace some embeddings.
+
+    `features` are pairs of a start and a tensor [tokens, width].
+    """
+
+    ids: Sequence[int]
+    tree: Tree | None = None
+    features: tuple[tuple[int, Tensor], ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Tokens that a pass computes for it."""
+        return len(self.ids) + (len(self.tree.tokens) if self.tree else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Rows end to end: ids and positions [1, tokens], the rows' spans, and where logits are wanted.
+
+    `wanted` lists for each row its prompt's last token, then its nodes.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    spans: tuple[Span, ...]
+    wanted: Tensor
+    features: tuple[tuple[int, Tensor], ...] = field(default=())
+
+
+def packs(rows: Sequence[Row], size: int) -> list[range]:
+    """Return runs of rows that hold about `size` tokens each and at least one row."""
+    runs: list[range] = []
+    start = total = 0
+    for i, row in enumerate(rows):
+        if i > start and total + row.size > size:
+            runs.append(range(start, i))
+            start, total = i, 0
+        total += row.size
+    if rows:
+        runs.append(range(start, len(rows)))
+    return runs
+
+
+def lay_out(rows: Sequence[Row], device: torch.device) -> Pack:
+    """Return some rows as one pack on a device."""
+    ids: list[int] = []
+    positions: list[int] = []
+    wanted: list[int] = []
+    spans: list[Span] = []
+    features: list[tuple[int, Tensor]] = []
+    for row in rows:
+        start, prompt = len(ids), len(row.ids)
+        tree = row.tree or Tree((), (), ())
+        ids += row.ids
+        ids += tree.tokens
+        positions += range(prompt)
+        positions += (prompt - 1 + depth for depth in tree.depths())
+        spans.append(_span(start, prompt, tree, positions[start:], device))
+        wanted += range(start + prompt - 1, len(ids))
+        features += ((start + at, tensor) for at, tensor in row.features)
+    return Pack(
+        torch.tensor([ids], device=device),
+        torch.tensor([positions], device=device),
+        tuple(spans),
+        torch.tensor(wanted, device=device),
+        tuple(features),
+    )
+
+
+def _span(start: int, prompt: int, tree: Tree, positions: list[int], device: torch.device) -> Span:
+    sees = tree.sees(prompt)
+    if sees is None:
+        return Span(start, prompt)
+    return Span(start, prompt, sees.to(device), torch.tensor(positions, device=device))

@@ -1,0 +1,129 @@
+"""Open a checkpoint from its folder: network, tokenizer or processor, and an adapter merged where that is exact.
+
+In: a `Place`, a device, a dtype.  Out: `Loaded`.  Remote code is never run; weights are read from safetensors only.
+Whatever transformers says against a checkpoint becomes one sentence that names the model.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers.utils import logging
+
+from lookwise.errors import ModelError
+from lookwise.models.heads import is_tied, untie
+from lookwise.models.hf.families import sees_pictures
+from lookwise.models.place import Place
+
+__all__ = ["Loaded", "Texts", "load_network", "load_texts"]
+
+_MERGE_TOLERANCE = 1e-4
+"""Largest difference of a logit (float32) that merging an adapter may make."""
+
+_FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
+"""What transformers and PEFT raise for a checkpoint that is incomplete or of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What turns a conversation into tokens: the tokenizer, and for a model that sees, its processor."""
+
+    tokenizer: Any
+    processor: Any | None
+    template: str
+
+
+class Loaded(NamedTuple):
+    """A model in memory, and the tokens that end a turn by its own configuration."""
+
+    model: Any
+    ends: frozenset[int]
+
+
+def load_texts(place: Place) -> Texts:
+    """Return tokenizer, processor and chat template; without a template it is an error, before weights load."""
+    folder = str(place.folder)
+    try:
+        auto: Any = AutoProcessor  # its own annotations are incomplete
+        processor = auto.from_pretrained(folder) if sees_pictures(place.folder, place.spec) else None
+        tokenizer = processor.tokenizer if processor is not None else AutoTokenizer.from_pretrained(folder)
+    except _FAULTS as error:
+        raise _cannot(place, "tokenizer", error) from error
+    template = getattr(processor, "chat_template", None) or tokenizer.chat_template
+    if not isinstance(template, str):
+        raise ModelError(f"model {place.spec!r} has no chat template; put a chat_template.jinja into its folder")
+    if not tokenizer.is_fast:
+        raise ModelError(f"model {place.spec!r} has no tokenizer.json; save its tokenizer in the fast format")
+    return Texts(tokenizer, processor, template)
+
+
+def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Loaded:
+    """Return the weights on their device, ready to be asked, with an adapter if the place names one."""
+    kind = AutoModelForImageTextToText if sees_pictures(place.folder, place.spec) else AutoModelForCausalLM
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        model: Any = kind.from_pretrained(
+            str(place.folder), dtype=dtype, attn_implementation="sdpa", use_safetensors=True, local_files_only=True
+        )
+        ends = _ends(model)
+        model = model.to(device).eval()
+        if place.adapter is not None:
+            model = _with_adapter(model, place.adapter)
+    except _FAULTS as error:
+        raise _cannot(place, "weights", error) from error
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+    return Loaded(model.requires_grad_(False), ends)
+
+
+def _cannot(place: Place, what: str, error: Exception) -> ModelError:
+    reason = re.sub(r"\s+", " ", str(error))[:200] or type(error).__name__
+    return ModelError(f"model {place.spec!r}: its {what} cannot be loaded ({reason}); save the checkpoint again")
+
+
+def _ends(model: Any) -> frozenset[int]:
+    settings = getattr(model, "generation_config", None)
+    found = getattr(settings, "eos_token_id", None)
+    if found is None:
+        return frozenset()
+    return frozenset(found if isinstance(found, list) else [found])
+
+
+def _with_adapter(model: Any, folder: Path) -> Any:
+    """Return the model with its adapter: merged in float32 if the logits stay the same, else applied as it runs."""
+    from peft import PeftModel
+
+    if _adapts_head(folder) and is_tied(model):
+        untie(model)  # else merging would change the input embedding along with the head
+    wrapped = PeftModel.from_pretrained(model, str(folder)).eval()
+    if next(model.parameters()).dtype != torch.float32:
+        return wrapped.get_base_model()
+    before = _probe(wrapped)
+    wrapped.merge_adapter()
+    if (_probe(wrapped) - before).abs().max().item() > _MERGE_TOLERANCE:
+        wrapped.unmerge_adapter()
+        return wrapped.get_base_model()
+    return wrapped.merge_and_unload()
+
+
+def _adapts_head(folder: Path) -> bool:
+    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
+        return any("lm_head" in key for key in file.keys())  # noqa: SIM118 - safe_open is no mapping
+
+
+@torch.inference_mode()
+def _probe(model: Any) -> torch.Tensor:
+    """Return the logits of a fixed run of tokens."""
+    embedding = model.get_input_embeddings()
+    picked = torch.randint(embedding.num_embeddings, (1, 24), generator=torch.Generator().manual_seed(0))
+    logits: torch.Tensor = model(input_ids=picked.to(embedding.weight.device), use_cache=False).logits
+    return logits.float()

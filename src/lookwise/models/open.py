@@ -1,0 +1,179 @@
+"""Open a model by its spec, or say at once why it cannot be opened.
+
+    open_model("tiny:reader-s")            a model that comes with the package
+    open_model("hf:/path/to/checkpoint")   a folder in the Hugging Face format, or "hf:org/name"
+    open_model("tiny:reader-s+/path/to/a") either of them with a LoRA adapter
+    open_model("scripted:yes")             a model without weights
+
+One literal table of schemes.  `check_spec` and `fingerprint` load neither torch nor weights, so that a recipe is
+refused, or a finished stage found finished, in no time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from lookwise.errors import ModelError, nearest
+from lookwise.model import Model
+from lookwise.models.hf.families import sees_pictures
+from lookwise.models.place import digest, locate
+from lookwise.models.scripted import check_scripted, open_scripted
+
+__all__ = ["ModelOptions", "check_spec", "fingerprint", "open_model", "takes_pictures"]
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+_ENGINE = "hf/1"
+"""Changes whenever the same weights would answer differently: prompt building, reading of options, stopping."""
+
+_DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a model is opened.
+
+    `device` is "auto" (CUDA where there is one), "cpu" or "cuda[:n]"; `dtype` "auto" is float32 on a CPU and
+    bfloat16 on CUDA.  `batch_tokens` is the padded size of a batch; None lets the model choose.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_tokens: int | None = None
+
+
+def open_model(spec: str, options: ModelOptions | None = None) -> Model:
+    """Return an open model."""
+    return _scheme(spec).open(spec, options or ModelOptions())
+
+
+def check_spec(spec: str, *, pictures: bool = False) -> None:
+    """Raise ModelError when a spec names nothing that can be opened, or a text model that would be given `pictures`.
+
+    A hub name that is not on this machine passes: it is fetched, and judged, when it is opened.
+    """
+    _scheme(spec).check(spec)
+    if pictures and takes_pictures(spec) is False:
+        raise ModelError(f"model {spec!r} reads text only, but would be given pictures; name a llava model")
+
+
+def takes_pictures(spec: str) -> bool | None:
+    """Return whether a model takes pictures; None where that is not known before it is opened."""
+    return _scheme(spec).sees(spec)
+
+
+def fingerprint(spec: str, options: ModelOptions | None = None) -> str:
+    """Return what `open_model(spec, options).fingerprint` will be, without loading weights."""
+    return _scheme(spec).fingerprint(spec, options or ModelOptions())
+
+
+class _Scheme(NamedTuple):
+    """What can be done with the specs of one scheme."""
+
+    open: Callable[[str, ModelOptions], Model]
+    check: Callable[[str], None]
+    sees: Callable[[str], bool | None]
+    fingerprint: Callable[[str, ModelOptions], str]
+
+
+def _scheme(spec: str) -> _Scheme:
+    name, colon, rest = spec.partition(":")
+    if not colon or not rest:
+        known = ", ".join(f"{scheme}:…" for scheme in _SCHEMES)
+        raise ModelError(f"model {spec!r}: expected a scheme and a name, such as tiny:reader-s; schemes: {known}")
+    if name not in _SCHEMES:
+        raise ModelError(f"model {spec!r}: unknown scheme {name!r}; {nearest(name, _SCHEMES)}")
+    return _SCHEMES[name]
+
+
+def _open_checkpoint(spec: str, options: ModelOptions) -> Model:
+    device, dtype = _settle(options)
+    place = locate(spec, fetch=True)
+    if place is None:
+        raise ModelError(f"model {spec!r} could not be found; give a checkpoint's folder")
+    from lookwise.models.hf.model import HFModel
+
+    return HFModel(place, _name(digest(place), dtype), device, dtype, options.batch_tokens)
+
+
+def _check_checkpoint(spec: str) -> None:
+    locate(spec, fetch=False)
+
+
+def _checkpoint_sees(spec: str) -> bool | None:
+    place = locate(spec, fetch=False)
+    return None if place is None else sees_pictures(place.folder, spec)
+
+
+def _checkpoint_fingerprint(spec: str, options: ModelOptions) -> str:
+    place = locate(spec, fetch=True)
+    if place is None:
+        raise ModelError(f"model {spec!r} could not be found; give a checkpoint's folder")
+    return _name(digest(place), _settle(options)[1])
+
+
+def _name(files: str, dtype: str) -> str:
+    return hashlib.sha256(f"{_ENGINE}\x1f{files}\x1f{dtype}".encode()).hexdigest()[:16]
+
+
+def _settle(options: ModelOptions) -> tuple[str, Dtype]:
+    """Return device and dtype with "auto" decided; torch is asked only where there is a driver to ask for."""
+    device = options.device
+    if device == "auto":
+        device = "cuda" if _has_cuda() else "cpu"
+    if options.dtype == "auto":
+        return device, "float32" if device == "cpu" else "bfloat16"
+    for dtype in _DTYPES:
+        if options.dtype == dtype:
+            return device, dtype
+    raise ModelError(f"dtype {options.dtype!r} is not possible; {nearest(options.dtype, ['auto', *_DTYPES])}")
+
+
+def _has_cuda() -> bool:
+    if not any(Path(p).exists() for p in ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")):
+        return False
+    from lookwise.models.hf.device import cuda_works
+
+    return cuda_works()
+
+
+def _open_scripted(spec: str, options: ModelOptions) -> Model:
+    del options
+    return open_scripted(spec.partition(":")[2])
+
+
+def _scripted_fingerprint(spec: str, options: ModelOptions) -> str:
+    return _open_scripted(spec, options).fingerprint
+
+
+def _later(spec: str) -> ModelError:
+    return ModelError(f"model {spec!r}: chat servers come in a later version; use hf:FOLDER or tiny:NAME")
+
+
+def _refuse_open(spec: str, options: ModelOptions) -> Model:
+    del options
+    raise _later(spec)
+
+
+def _refuse_check(spec: str) -> None:
+    raise _later(spec)
+
+
+def _refuse_fingerprint(spec: str, options: ModelOptions) -> str:
+    del options
+    raise _later(spec)
+
+
+_CHECKPOINT = _Scheme(_open_checkpoint, _check_checkpoint, _checkpoint_sees, _checkpoint_fingerprint)
+_SCHEMES: Mapping[str, _Scheme] = {
+    "tiny": _CHECKPOINT,
+    "hf": _CHECKPOINT,
+    "scripted": _Scheme(
+        _open_scripted, lambda spec: check_scripted(spec.partition(":")[2]), lambda spec: True, _scripted_fingerprint
+    ),
+    "http": _Scheme(_refuse_open, _refuse_check, lambda spec: None, _refuse_fingerprint),
+}
