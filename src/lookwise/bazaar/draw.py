@@ -61,7 +61,8 @@ _LAYOUTS: dict[int, tuple[_Layout, ...]] = {
         _Layout((0.15, 0.5), ((0.44, 0.26), (0.80, 0.26), (0.44, 0.74), (0.80, 0.74)), 0.19),
     ),
 }
-_TAG_HALF = 0.15
+_TAG_HALF = 0.155
+_LARGEST = 0.38
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,18 +189,19 @@ def _paint_piece(canvas: Image.Image, view: View, pose: _Pose, rng: random.Rando
     shape, reach = SHAPES[view.category], math.ceil(pose.scale * 1.45)
     corner = round(pose.x) - reach, round(pose.y) - reach
     local = _Pose(pose.x - corner[0], pose.y - corner[1], pose.scale, pose.degrees, pose.mirror)
+    coarse = math.sqrt(_LARGEST * canvas.width / pose.scale)  # details grow on small pieces, so that all stay legible
     tile = Image.new("RGB", (2 * reach, 2 * reach))
     outline, body = Image.new("L", tile.size), Image.new("L", tile.size)
     _paint_parts((tile, outline, body), shape, view.colour, local)
     ink = _ink(view.colour)
     if view.pattern not in (None, "plain"):
-        mask = ImageChops.darker(_pattern(str(view.pattern), tile.size, local, rng), body)
+        mask = ImageChops.darker(_pattern(str(view.pattern), tile.size, local, coarse, rng), body)
         tile.paste(ink, (0, 0), mask)
         _paint_details(tile, shape, local)
     if view.damage == "scratched":
-        _scratch(tile, shape, view.colour, local, rng)
+        _scratch(tile, shape, view.colour, local, coarse, rng)
     elif view.damage == "broken":
-        _break(tile, outline, shape, local, rng)
+        _break(tile, outline, shape, local, coarse, rng)
     if view.pattern is None:
         _cover(tile, outline, local, rng)
     canvas.paste(tile, corner, outline)
@@ -242,26 +244,27 @@ def _ink(colour: str) -> Colour:
     return _mix(PALETTE[colour], (0, 0, 0), 0.5)
 
 
-def _pattern(name: str, size: tuple[int, int], pose: _Pose, rng: random.Random) -> Image.Image:
+def _pattern(name: str, size: tuple[int, int], pose: _Pose, coarse: float, rng: random.Random) -> Image.Image:
     """Return the pattern's mask, turned with the piece."""
     mask = Image.new("L", size)
     brush = ImageDraw.Draw(mask)
-    step = rng.uniform(0.26, 0.32)
+    step = rng.uniform(0.28, 0.34) * coarse
     start = rng.uniform(0, step) - 1.2
     marks = [start + i * step for i in range(math.ceil(2.4 / step))]
-    width = max(2, round(step * 0.4 * pose.scale))
+    width = max(2, round(step * 0.44 * pose.scale))
     for i, a in enumerate(marks):
         if name == "striped":
             brush.line(pose.place([(a, -1.2), (a, 1.2)]), fill=255, width=width)
         elif name == "zigzag":
-            teeth = [(-1.3 + 0.2 * k, a + (0.11 if k % 2 else -0.11)) for k in range(14)]
-            brush.line(pose.place(teeth), fill=255, width=max(2, round(width * 0.85)))
+            run, rise = 0.17 * coarse, 0.13 * coarse
+            teeth = [(-1.3 + run * k, a + (rise if k % 2 else -rise)) for k in range(math.ceil(2.6 / run) + 1)]
+            brush.line(pose.place(teeth), fill=255, width=max(2, round(width * 0.8)))
         elif name == "checked":
             for j in range(i % 2, len(marks), 2):
                 b, c = start + j * step, step
                 brush.polygon(pose.place([(a, b), (a + c, b), (a + c, b + c), (a, b + c)]), fill=255)
         else:
-            radius = step * 0.3 * pose.scale
+            radius = step * 0.31 * pose.scale
             for j, b in enumerate(marks):
                 x, y = pose.place([(a + (step / 2 if j % 2 else 0), b)])[0]
                 brush.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
@@ -271,31 +274,33 @@ def _pattern(name: str, size: tuple[int, int], pose: _Pose, rng: random.Random) 
 # Damage and cover -----------------------------------------------------------------------------------------------------
 
 
-def _scratch(tile: Image.Image, shape: Shape, colour: str, pose: _Pose, rng: random.Random) -> None:
+def _scratch(tile: Image.Image, shape: Shape, colour: str, pose: _Pose, coarse: float, rng: random.Random) -> None:
     """Paint three jagged, nearly parallel scratches across the body."""
     brush = ImageDraw.Draw(tile)
     turn = rng.uniform(20, 70) * rng.choice((-1, 1))
     frame = _Pose(*pose.place([shape.anchor])[0], pose.scale, pose.degrees + turn)
-    width = max(2, round(pose.scale * 0.055))
+    width = max(2, round(pose.scale * 0.06 * coarse))
     for k in (-1, 0, 1):
-        reach, offset = rng.uniform(0.55, 0.75), k * 0.2 + rng.uniform(-0.04, 0.04)
-        jags = [(-reach + reach * i / 3, offset + rng.uniform(0.02, 0.07) * (-1) ** i) for i in range(7)]
+        reach, offset = rng.uniform(0.65, 0.85), (k * 0.22 + rng.uniform(-0.03, 0.03)) * coarse
+        jags = [(-reach + reach * i / 3, offset + rng.uniform(0.02, 0.06) * coarse * (-1) ** i) for i in range(7)]
         points = frame.place(jags)
         brush.line(points, fill=(25, 22, 22), width=width * 2, joint="curve")
         brush.line(points, fill=(235, 232, 225) if colour != "white" else (120, 110, 105), width=width)
 
 
-def _break(tile: Image.Image, outline: Image.Image, shape: Shape, pose: _Pose, rng: random.Random) -> None:
+def _break(
+    tile: Image.Image, outline: Image.Image, shape: Shape, pose: _Pose, coarse: float, rng: random.Random
+) -> None:
     """Cut a jagged wedge out of the piece, from its edge to the middle of its body, and darken the broken edge."""
     x, y = pose.place([shape.anchor])[0]
     frame = _Pose(x, y, pose.scale, pose.degrees + rng.choice((-55, 55, 125, 235)) + rng.uniform(-15, 15))
-    upper = [(-0.1, 0.0), (0.12, 0.16), (0.3, 0.09), (0.5, 0.27), (0.75, 0.2), (1.9, 0.7)]
+    upper = [(-0.1, 0.0), (0.12, 0.16), (0.3, 0.11), (0.5, 0.3), (0.75, 0.24), (1.9, 0.8)]
     wedge = [*upper, *((px, -py * 1.05) for px, py in reversed(upper[1:]))]
     points = frame.place(wedge)
     ImageDraw.Draw(outline).polygon(points, fill=0)
-    ImageDraw.Draw(tile).line([*points, points[0]], fill=(18, 16, 16), width=max(3, round(pose.scale * 0.14)))
+    ImageDraw.Draw(tile).line([*points, points[0]], fill=(18, 16, 16), width=max(3, round(pose.scale * 0.15 * coarse)))
     crack = frame.place([(-0.1, 0.0), (-0.25, 0.1), (-0.36, -0.08), (-0.55, 0.05)])
-    ImageDraw.Draw(tile).line(crack, fill=(18, 16, 16), width=max(2, round(pose.scale * 0.07)))
+    ImageDraw.Draw(tile).line(crack, fill=(18, 16, 16), width=max(2, round(pose.scale * 0.08 * coarse)))
 
 
 def _cover(tile: Image.Image, outline: Image.Image, pose: _Pose, rng: random.Random) -> None:
