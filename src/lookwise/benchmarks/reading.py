@@ -91,7 +91,7 @@ def read_answer(reply: str, reading: Reading) -> str | None:
     stated = [m for m in found if _stands(m, text) and _STATED.search(text, 0, m.start) and not _denied(m, text)]
     if stated:
         return _agreed(stated, [o for m in stated for o in _beside(m, found, text)])
-    if found and not text[: found[0].start].strip(" \n([{<-•>") and _opens(found[0], text):
+    if found and _opens(found[0], text):
         first, rest = found[0], found[1:]
         later = [m for m in rest if _contradicts(first, m, text) and not _denied(m, text)]
         return _agreed([first], later + _beside(first, found, text))
@@ -177,7 +177,9 @@ def _stands(mention: _Mention, text: str) -> bool:
 
 
 def _opens(mention: _Mention, text: str) -> bool:
-    """Is this, at the head of a reply, an answer?"""
+    """Is this an answer at the head of the reply?"""
+    if text[: mention.start].strip(" \n([{<>-•") or _denied(mention, text):
+        return False
     word = _key(text[mention.start : mention.end])
     if mention.letter.islower():
         return bool(_LABELS.match(text, mention.end))

@@ -73,10 +73,17 @@ class Score:
     def _by_sklearn(self, gold: list[str], answers: list[str]) -> float:
         from sklearn.metrics import precision_recall_fscore_support
 
+        # As numbers: scikit-learn sorts and compares labels many times, and strings make that slow.
+        number = {label: i for i, label in enumerate(dict.fromkeys([*self.labels, *gold, *answers]))}
         present = {*gold, *answers}
-        labels = [self.positive] if self.average == "positive" else [c for c in self.labels if c in present]
-        average = "weighted" if self.average == "weighted" else "macro"
-        scores = precision_recall_fscore_support(gold, answers, labels=labels, average=average, zero_division=0.0)
+        wanted = [self.positive] if self.average == "positive" else [c for c in self.labels if c in present]
+        scores = precision_recall_fscore_support(
+            [number[g] for g in gold],
+            [number[a] for a in answers],
+            labels=[number[label] for label in wanted],
+            average="weighted" if self.average == "weighted" else "macro",
+            zero_division=0.0,
+        )
         return float(scores[("precision", "recall", "f1").index(self.kind)])
 
     def of_counts(self, counts: Floats) -> Floats:

@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from lookwise.metrics.classification import Score
 
-__all__ = ["Difference", "Interval", "bootstrap", "compare", "fleiss_kappa", "holm", "krippendorff_alpha", "mcnemar"]
+__all__ = [
+    "Difference",
+    "Interval",
+    "bootstrap",
+    "bootstrap_all",
+    "compare",
+    "fleiss_kappa",
+    "holm",
+    "krippendorff_alpha",
+    "mcnemar",
+]
 
 ScoreCall = Callable[[Sequence[str], Sequence[str | None]], float]
 Floats = NDArray[np.float64]
@@ -60,11 +70,27 @@ def bootstrap(
     seed: int = 0,
 ) -> Interval:
     """Return a score with its percentile interval over resampled samples."""
-    value = score(gold, answers)
-    if not gold or math.isnan(value):
-        return Interval(value, math.nan, math.nan)
+    return bootstrap_all(gold, answers, [score], resamples=resamples, level=level, seed=seed)[0]
+
+
+def bootstrap_all(
+    gold: Sequence[str],
+    answers: Sequence[str | None],
+    scores: Sequence[ScoreCall],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> list[Interval]:
+    """Return several scores with their intervals, all over the same resamples."""
+    values = [score(gold, answers) for score in scores]
+    if all(math.isnan(value) for value in values):
+        return [Interval(value, math.nan, math.nan) for value in values]
     draws = _resampled(list(zip(gold, answers, strict=True)), resamples, seed)
-    return Interval(value, *_percentiles(_score_draws(draws, score, 1), level))
+    return [
+        Interval(v, *((math.nan, math.nan) if math.isnan(v) else _percentiles(_score_draws(draws, s, 1), level)))
+        for v, s in zip(values, scores, strict=True)
+    ]
 
 
 def compare(

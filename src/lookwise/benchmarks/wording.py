@@ -1,0 +1,104 @@
+"""Prompts from files: which wording a task is asked in, whose it is, and what it hashes to.
+
+In: the name of a prompt set (a folder under benchmarks/prompts/), a task's short name, perhaps a user's folder that
+replaces single files.  Out: `Prompt` values by use.  Files are <set>/<use>/<task>.txt; a user's folder holds
+<use>/<task>.txt, or <set>/<use>/<task>.txt, and may leave out any.  It knows no task's fields; `reworded` checks holes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import get_args
+
+from lookwise.benchmarks.rendering import hole_names
+from lookwise.errors import RecipeError, nearest
+from lookwise.prompt import Prompt
+from lookwise.task import Benchmark, PromptUse, Task
+
+__all__ = ["PROMPT_SETS", "USES", "prompt_digest", "prompts", "reworded", "whose"]
+
+USES: tuple[PromptUse, ...] = get_args(PromptUse)
+
+PROMPT_SETS: Mapping[str, str] = MappingProxyType(
+    {
+        "mmecinstruct": "paper-shaped, our own words",
+        "tiny": "for the bundled models, our own words",
+    }
+)
+"""The prompt sets that ship, and whose wording each is."""
+
+_FOLDER = Path(__file__).parent / "prompts"
+_YOURS = "yours"
+
+
+def prompts(prompt_set: str, task: str, folder: Path | None = None) -> Mapping[PromptUse, Prompt]:
+    """Return a task's prompts of every use; files in `folder` replace ours one by one.
+
+    Raises RecipeError when there is no such set, no such task in it, or no such folder.
+    """
+    if prompt_set not in PROMPT_SETS:
+        raise RecipeError(f"no prompt set {prompt_set!r}; {nearest(prompt_set, PROMPT_SETS)}")
+    if folder is not None and not folder.is_dir():
+        raise RecipeError(f"--prompts {folder}: no such folder; give one with <use>/<task>.txt files")
+    short = task.rsplit("/", 1)[-1]
+    return MappingProxyType({use: _prompt(prompt_set, use, short, folder) for use in USES})
+
+
+def _prompt(prompt_set: str, use: PromptUse, task: str, folder: Path | None) -> Prompt:
+    name = f"{use}/{task}.txt"
+    for place in (folder / name, folder / prompt_set / name) if folder else ():
+        if place.is_file():
+            return Prompt(_text(place), f"{name} ({_YOURS})")
+    file = _FOLDER / prompt_set / name
+    if not file.is_file():
+        known = [path.stem for path in (_FOLDER / prompt_set / use).glob("*.txt")]
+        raise RecipeError(f"no {use} prompt for task {task!r} in prompt set {prompt_set!r}; {nearest(task, known)}")
+    return Prompt(_text(file), f"{prompt_set}/{name} ({PROMPT_SETS[prompt_set]})")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{file}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+
+
+def whose(prompt: Prompt) -> str:
+    """Return whose wording a prompt is: that of a set that ships, or "yours"."""
+    return prompt.origin.rpartition("(")[2].removesuffix(")") if "(" in prompt.origin else _YOURS
+
+
+def prompt_digest(prompt: Prompt) -> str:
+    """Return the first 16 hex digits of the sha256 of a prompt's text."""
+    return hashlib.sha256(prompt.text.encode()).hexdigest()[:16]
+
+
+def reworded(benchmark: Benchmark, prompt_set: str, folder: Path | None = None) -> Benchmark:
+    """Return the benchmark asked in the words of a prompt set and of a user's folder.
+
+    Every hole of every prompt is checked against what its task offers: a wrong one is told before a model loads.
+    """
+    if folder is not None and folder.is_dir():
+        _check_names(folder, prompt_set, benchmark)
+    return replace(benchmark, tasks=tuple(_reworded(task, prompt_set, folder) for task in benchmark.tasks))
+
+
+def _reworded(task: Task, prompt_set: str, folder: Path | None) -> Task:
+    new = replace(task, prompts=prompts(prompt_set, task.short, folder))
+    for use, prompt in new.prompts.items():
+        prompt.check(hole_names(new, use))
+    return new
+
+
+def _check_names(folder: Path, prompt_set: str, benchmark: Benchmark) -> None:
+    """Refuse a file that would never be used: its folder must be a use, its name a task."""
+    tasks = [task.short for task in benchmark.tasks]
+    for file in sorted([*folder.glob("*/*.txt"), *folder.glob(f"{prompt_set}/*/*.txt")]):
+        if file.parent.name not in USES:
+            raise RecipeError(f"--prompts: {file.parent.name!r} is no prompt use; {nearest(file.parent.name, USES)}")
+        if file.stem not in tasks:
+            raise RecipeError(f"--prompts: {file.parent.name}/{file.name} names no task; {nearest(file.stem, tasks)}")
