@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from lookwise import __version__
 from lookwise.errors import LookwiseError
@@ -33,17 +34,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def _demo(commands: Commands) -> None:  # type: ignore[valid-type]
+def _demo(commands: Commands) -> None:
     one = commands.add_parser("demo", help="the main job on the generated shop with the bundled models, offline")
     one.add_argument("--quick", action="store_true", help="one task, two policies, at most a minute")
     one.add_argument("--out", metavar="DIR", help="run folder (default: runs/demo, or runs/demo-quick)")
     one.set_defaults(call=_call("demo"))
 
 
-def _run(commands: Commands) -> None:  # type: ignore[valid-type]
+def _run(commands: Commands) -> None:
     one = commands.add_parser("run", help="one experiment; run again after an interruption, it goes on")
     one.add_argument("recipe", metavar="RECIPE", help="a recipe's path, the name of a shipped one, or a table's YAML")
     one.add_argument("--out", metavar="DIR", help="run folder (default: runs/<recipe name>)")
@@ -58,7 +60,7 @@ def _run(commands: Commands) -> None:  # type: ignore[valid-type]
     one.set_defaults(call=_call("run"))
 
 
-def _predict(commands: Commands) -> None:  # type: ignore[valid-type]
+def _predict(commands: Commands) -> None:
     one = commands.add_parser("predict", help="answers for rows without gold, by a finished run's reader and policy")
     one.add_argument("run", metavar="RUN", help="a finished run's folder")
     one.add_argument("table", metavar="TABLE", help="CSV, JSONL or Parquet with the columns of the run's table")
@@ -67,7 +69,7 @@ def _predict(commands: Commands) -> None:  # type: ignore[valid-type]
     one.set_defaults(call=_call("predict"))
 
 
-def _score(commands: Commands) -> None:  # type: ignore[valid-type]
+def _score(commands: Commands) -> None:
     one = commands.add_parser("score", help="score predictions that another program made")
     one.add_argument("file", metavar="FILE", help="predictions, or a folder of them")
     one.add_argument("--benchmark", required=True, metavar="B", help="mmecinstruct, ecommmmu, mmla or mmie")
@@ -80,7 +82,7 @@ def _score(commands: Commands) -> None:  # type: ignore[valid-type]
     one.set_defaults(call=_call("score"))
 
 
-def _report(commands: Commands) -> None:  # type: ignore[valid-type]
+def _report(commands: Commands) -> None:
     one = commands.add_parser("report", help="print the tables of finished runs, and write a page")
     one.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
     one.add_argument("--html", metavar="FILE", help="write the page here (one run only)")
@@ -88,7 +90,7 @@ def _report(commands: Commands) -> None:  # type: ignore[valid-type]
     one.set_defaults(call=_call("report"))
 
 
-def _compare(commands: Commands) -> None:  # type: ignore[valid-type]
+def _compare(commands: Commands) -> None:
     one = commands.add_parser("compare", help="two runs on the samples that they share, paired")
     one.add_argument("run_a", metavar="RUN_A")
     one.add_argument("run_b", metavar="RUN_B")
@@ -96,7 +98,7 @@ def _compare(commands: Commands) -> None:  # type: ignore[valid-type]
     one.set_defaults(call=_call("compare"))
 
 
-def _lists(commands: Commands) -> None:  # type: ignore[valid-type]
+def _lists(commands: Commands) -> None:
     for name, text in (
         ("tasks", "the tasks there are"),
         ("recipes", "the recipes that come with Lookwise"),
@@ -107,7 +109,7 @@ def _lists(commands: Commands) -> None:  # type: ignore[valid-type]
         one.set_defaults(call=_call(name))
 
 
-def _prompts(commands: Commands) -> None:  # type: ignore[valid-type]
+def _prompts(commands: Commands) -> None:
     one = commands.add_parser("prompts", help="show a prompt")
     verbs = one.add_subparsers(dest="verb", metavar="VERB", required=True)
     show = verbs.add_parser("show", help="print a task's prompt")
@@ -118,7 +120,7 @@ def _prompts(commands: Commands) -> None:  # type: ignore[valid-type]
     show.set_defaults(call=_call("prompts_show"))
 
 
-def _data(commands: Commands) -> None:  # type: ignore[valid-type]
+def _data(commands: Commands) -> None:
     one = commands.add_parser("data", help="make or check a dataset")
     verbs = one.add_subparsers(dest="verb", metavar="VERB", required=True)
     make = verbs.add_parser("make", help="generate a dataset")
@@ -133,7 +135,7 @@ def _data(commands: Commands) -> None:  # type: ignore[valid-type]
     check.set_defaults(call=_call("data_check"))
 
 
-def _doctor(commands: Commands) -> None:  # type: ignore[valid-type]
+def _doctor(commands: Commands) -> None:
     one = commands.add_parser("doctor", help="what is installed, and what a model needs")
     one.add_argument("model", nargs="?", metavar="MODEL", help="a model to look at, e.g. tiny:reader-s")
     one.add_argument("--json", action="store_true", help="print JSON")

@@ -3,7 +3,7 @@
 LookwiseError            exit 1: a one-line message that names the value, what was expected, and the cure
 ├── UsageError           exit 2: the command line itself is wrong
 ├── RecipeError          a recipe's key or value
-├── DataError            a file, table, row or picture that cannot be used at all (one bad row is a row with a reason instead)
+├── DataError            a file, table or picture that cannot be used at all (one bad row is a row with a reason)
 ├── ModelError           a model that cannot be opened, or cannot do what is asked of it
 │   └── ModelMemoryError a batch that did not fit in memory; the loop halves it and tries again
 └── RunError             a run folder: locked by another process, made by another recipe, not finished

@@ -1,7 +1,7 @@
 """What a model is given: an ordered, interleaved list of text, images and videos, and who said it.
 
-Values only: frozen, compared by content, no pixels, no I/O.  A `Media` names a file or URL; its digest is filled in once
-the bytes are known (media.py), so that equal pictures are equal requests whatever they are called.
+Values only: frozen, compared by content, no pixels, no I/O.  A `Media` names a file or URL; its digest is filled in
+once the bytes are known (media.py), so that equal pictures are equal requests whatever they are called.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What is asked of a model and what comes back; the protocol that every model fulfils.
 
-Values and protocols only.  A `Request` is a conversation and what is wanted: free text (`Generate`) or a ranking of given
-options (`Rank`).  A `Reply` is text, option scores, or a failure with its reason: never an exception for one request.
+Values and protocols only.  A `Request` is a conversation and what is wanted: free text (`Generate`) or a ranking of
+given options (`Rank`).  A `Reply` is text, option scores, or a failure with its reason: never an exception for one
+request.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Generate:
 class Rank:
     """Score each option as the continuation of the conversation.
 
-    `reply.scores[i]` is the sum of log-probabilities (nats) of option i's tokens; `reply.tokens[i]` is how many they are,
-    so that length-normalised scores follow.  `reply.text` is the option with the highest sum.
+    `reply.scores[i]` is the sum of log-probabilities (nats) of option i's tokens; `reply.tokens[i]` is how many they
+    are, so that length-normalised scores follow.  `reply.text` is the option with the highest sum.
     """
 
     options: tuple[str, ...]

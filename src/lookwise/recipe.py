@@ -30,6 +30,8 @@ class Recipe:
     samples_test: int = 0
     samples_ood: int = 0
     test_splits: tuple[str, ...] = ("test", "ood")
+    published_data: bool = False
+    """The user's word that this is the published data itself: only then do the paper's cells stand beside ours."""
     # pictures in words, and votes
     prompts: str = "mmecinstruct"
     captioner: str = "tiny:captioner"

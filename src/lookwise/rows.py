@@ -1,8 +1,8 @@
 """What stages add beside samples: one frozen row type per stage, keyed by sample id.
 
 Every row says which sample it belongs to, which model spoke (its fingerprint) and, where something failed, why
-(`reason`).  Columns and their order are those of the Parquet files (INTERFACES, "A run folder"); runs/store.py derives the
-schema from these classes, so a field's type here is its column's type there.
+(`reason`).  Columns and their order are those of the Parquet files (INTERFACES, "A run folder"); runs/store.py derives
+the schema from these classes, so a field's type here is its column's type there.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Utility:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a policy shows of one slot; kind `none` is explicit.  A `caption` names its caption, media their candidate."""
+    """What a policy shows of one slot, an explicit `none` too; a caption names its id, media their candidate."""
 
     sample_id: str
     policy: str

@@ -1,7 +1,8 @@
 """One example of one task, as every source yields it.  A sample never changes; stages add rows beside it.
 
-Values only: frozen, hashable, stdlib.  Field values are strings, or tuples of strings for lists (a history, the snippets
-of a document).  `target` is the gold answer in the task's canonical form (a letter, a label), or None when there is none.
+Values only: frozen, hashable, stdlib.  Field values are strings, or tuples of strings for lists (a history, the
+snippets of a document).  `target` is the gold answer in the task's canonical form (a letter, a label), or None when
+there is none.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Visual:
 class Sample:
     """One frozen example.
 
-    `fields` keeps the order of the source.  `options` are the full option texts ("A: very positive"), or empty where the
-    task has labels only.  `subset` marks a part of the split that is scored on its own as well (EcomMMMU's is_vc).
+    `fields` keeps the order of the source.  `options` are the full option texts ("A: very positive"), or empty where
+    the task has labels only.  `subset` marks a part of the split that is scored on its own as well (EcomMMMU's is_vc).
     """
 
     id: str

@@ -38,9 +38,9 @@ class Metric:
 class Task:
     """One task.
 
-    `fields` are the sample fields in the order in which a prompt shows them.  `labels` are the canonical answers where they
-    are the same for every sample; a task whose options differ by sample leaves it empty and reads `sample.options`.
-    `metrics[0]` is the primary one.  `parse` maps each reading rule to its parser.
+    `fields` are the sample fields in the order in which a prompt shows them.  `labels` are the canonical answers where
+    they are the same for every sample; a task whose options differ by sample leaves it empty and reads
+    `sample.options`. `metrics[0]` is the primary one.  `parse` maps each reading rule to its parser.
     """
 
     name: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from lookwise import config
@@ -22,7 +21,11 @@ def demo(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a recipe, whole or by stage, or say what it would do."""
-    recipe = _limited(config.load(arguments.recipe, _with_flags(arguments)), arguments.limit)
+    from lookwise.pipeline.data import limited
+
+    recipe = config.load(arguments.recipe, _with_flags(arguments))
+    if arguments.limit is not None:
+        recipe = limited(recipe, arguments.limit)
     prompts = Path(arguments.prompts) if arguments.prompts else None
     folder = Path(arguments.out or f"runs/{recipe.name}")
     if arguments.dry_run:
@@ -36,13 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _with_flags(arguments: argparse.Namespace) -> Sequence[str]:
     return [*arguments.set, "audit=1.0"] if arguments.all_judges else arguments.set
-
-
-def _limited(recipe: Recipe, limit: int | None) -> Recipe:
-    if limit is None:
-        return recipe
-    cut = {f"samples_{split}": min(n, limit) if n else limit for split, n in recipe.samples.items()}
-    return replace(recipe, **cut)  # type: ignore[arg-type]
 
 
 def _carry_out(recipe: Recipe, folder: Path, prompts: Path | None, until: str | None, only: str | None) -> int:

@@ -26,6 +26,7 @@ from lookwise.task import Task
 __all__ = ["TUNING_SPLITS", "Context", "by_sample", "slug"]
 
 R = TypeVar("R", bound=Row)
+S = TypeVar("S")
 
 TUNING_SPLITS = ("train", "val")
 
@@ -76,14 +77,14 @@ class Context:
         return self.folder / "rows" / stage
 
     def done(self, stage: str) -> bool:
-        """Return whether a stage's rows are complete."""
-        return is_complete(self.rows_folder(stage))
+        """Return whether a stage's rows (or scores.json) are complete."""
+        return (self.folder / "scores.json").exists() if stage == "scores" else is_complete(self.rows_folder(stage))
 
-    def read(self, stage: str, kind: type[R]) -> list[R]:
+    def read(self, stage: str, kind: type[S]) -> list[S]:
         """Return a finished stage's rows."""
         return read_rows(self.rows_folder(stage), kind)
 
-    def write(self, stage: str, kind: type[R], rows: Sequence[R]) -> None:
+    def write(self, stage: str, kind: type[S], rows: Sequence[S]) -> None:
         """Write a stage's rows; the manifest, written last, makes them complete."""
         write_rows(self.rows_folder(stage), kind, rows)
 

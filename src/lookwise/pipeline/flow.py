@@ -1,14 +1,15 @@
 """A run, top to bottom: the steps in order, each skipped when its rows are complete, and the run folder's state.
 
-In: a recipe, a folder and what the command line asked for.  Out: the folder filled (INTERFACES, "A run folder").  Killed
-anywhere, the same call goes on where it stopped: finished steps are read back, replies come from the store, a tuning
-goes on from its checkpoint.
+In: a recipe, a folder and what the command line asked for.  Out: the folder filled (INTERFACES, "A run folder").
+Killed anywhere, the same call goes on where it stopped: finished steps are read back, replies come from the store, a
+tuning goes on from its checkpoint.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
         record = _begin(folder, recipe, data, state)
         try:
             with ReplyStore(folder / "replies.sqlite") as replies:
-                ledger = Ledger(replies, folder / "calls.json")
+                ledger = Ledger(folder / "calls.json", record["id"])
                 context = Context(recipe, folder, data, replies, ledger, asked.display)
                 _carry_out(context, steps, asked)
         except BaseException as error:
@@ -125,7 +126,7 @@ def _state(folder: Path) -> dict[str, Any]:
 
 def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any]) -> dict[str, Any]:
     record = {
-        "id": folder.name,
+        "id": state.get("id", f"{folder.name}-{secrets.token_hex(4)}"),
         "lookwise": __version__,
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONED},

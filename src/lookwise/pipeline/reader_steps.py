@@ -99,9 +99,7 @@ def readers(context: Context) -> list[tuple[Reader, str]]:
         for task in _groups(context):
             folder = adapter_folder(context, policy.name, task)
             key = f"reader[{policy.name}]" if task is None else f"reader[{policy.name}, {task}]"
-            found.append(
-                (Reader(key, recipe.reader, recipe.training, policy.name, task), f"{recipe.reader}+{folder}")
-            )
+            found.append((Reader(key, recipe.reader, recipe.training, policy.name, task), f"{recipe.reader}+{folder}"))
     return found
 
 
@@ -122,4 +120,6 @@ def predictions(context: Context) -> None:
     rows = run_stage(
         stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
     )
+    known = {s.id for s in samples}
+    context.write("ceilings", Prediction, [row for row in context.data.ceilings() if row.sample_id in known])
     context.write("predictions", Prediction, [row for s in samples for row in rows[s.id]])

@@ -8,6 +8,7 @@ verdict equals that of asking everybody (tests/stages/test_caption_quality.py pr
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,10 +63,11 @@ class CaptionQuality:
         """Return one ballot per reply; an unreadable one has no verdict and a reason."""
         return [self._ballot(sample, one) for one in answered]
 
-    def decided_early(self, sample: Sample, rows: tuple[Ballot, ...]) -> int:
-        """Return how many judge calls the certain majorities saved."""
+    def decided_early(self, sample: Sample, rows: tuple[Ballot, ...]) -> dict[str, int]:
+        """Return, by judge, how many calls the certain majorities saved."""
         judged = sum(1 for c in self.captions.get(sample.id, ()) if c.text is not None)
-        return judged * len(self.judges) - len(rows)
+        voted = Counter(row.judge for row in rows)
+        return {judge: judged - voted[judge] for judge in self.judges if judged > voted[judge]}
 
     @property
     def order(self) -> tuple[str, ...]:

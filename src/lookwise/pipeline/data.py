@@ -1,0 +1,117 @@
+"""Where a run's samples come from, and which tasks they belong to: the generated shop, a dataset, a user's table.
+
+In: a recipe.  Out: `Data`: tasks in the recipe's wording, a stream of samples (and of rejected rows, with reasons), and
+the truth where the data was generated with it.  Nothing downstream can tell the sources apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from lookwise.benchmarks.catalog import find_benchmark, find_task
+from lookwise.benchmarks.wording import prompt_digest, reworded, whose
+from lookwise.errors import DataError
+from lookwise.recipe import Recipe
+from lookwise.rows import Prediction, Utility
+from lookwise.sample import Sample
+from lookwise.sources import mmecinstruct
+from lookwise.sources.rejected import Rejected
+from lookwise.task import Task
+
+__all__ = ["Data", "limited", "open_data"]
+
+WORKERS = 2
+"""Processes that draw the shop; its bytes do not depend on them."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A run's data, opened but not read."""
+
+    kind: str
+    path: Path
+    tasks: Mapping[str, Task]
+    recipe: Recipe
+
+    def prepare(self) -> None:
+        """Generate the shop where it is not there yet; other data must exist."""
+        if self.kind == "bazaar":
+            from lookwise.bazaar.build import build
+
+            build(self.path, self.recipe.seed, _generated(self.recipe), workers=WORKERS)
+        elif not self.path.exists():
+            raise DataError(f"no data at {self.path}; give its place with --set data=PATH")
+
+    def read(self) -> Iterator[Sample | Rejected]:
+        """Yield the samples of the run's tasks, at most the recipe's number per task and split."""
+        wanted = {s for s in ("train", "val") if self.recipe.readers != "zero-shot"} | set(self.recipe.test_splits)
+        file = self.path / "dataset.json" if self.path.is_dir() else self.path
+        taken: dict[tuple[str, str], int] = {}
+        for row in mmecinstruct.read(file, tasks=[t.short for t in self.tasks.values()], splits=sorted(wanted)):
+            if isinstance(row, Sample):
+                place = (row.task, row.split)
+                taken[place] = taken.get(place, 0) + 1
+                if 0 < self.recipe.samples.get(row.split, 0) < taken[place]:
+                    continue
+            yield row
+
+    def utilities(self) -> list[Utility]:
+        """Return the truth about every picture, where the data was generated with it."""
+        from lookwise.bazaar import truth
+
+        return truth.read_utilities(self.path) if truth.has_truth(self.path) else []
+
+    def ceilings(self) -> list[Prediction]:
+        """Return what the exact readers answer, where the data was generated with its truth."""
+        from lookwise.bazaar import truth
+
+        return truth.read_ceilings(self.path) if truth.has_truth(self.path) else []
+
+    def record(self) -> dict[str, Any]:
+        """Return what run.json says of the data."""
+        return {"kind": self.kind, "source": self.recipe.data, "tasks": list(self.tasks)}
+
+    def prompt_record(self) -> dict[str, dict[str, str]]:
+        """Return, by task and use, the digest of the wording and whose it is."""
+        return {
+            f"{task.short}/{use}": {"sha256": prompt_digest(prompt), "wording": whose(prompt)}
+            for task in self.tasks.values()
+            for use, prompt in task.prompts.items()
+        }
+
+
+def open_data(recipe: Recipe, folder: Path, prompts: Path | None) -> Data:
+    """Return a recipe's data; every unknown task, hole or file is refused here, before any model loads."""
+    kind = _kind(recipe)
+    benchmark = reworded(find_benchmark("mmecinstruct"), recipe.prompts, prompts)
+    wanted = {find_task(name).name for name in recipe.tasks} or {task.name for task in benchmark.tasks}
+    tasks = {task.name: task for task in benchmark.tasks if task.name in wanted}
+    path = folder / "data" if kind == "bazaar" else Path(recipe.data)
+    data = Data(kind, path, MappingProxyType(tasks), recipe)
+    if kind != "bazaar":
+        data.prepare()
+    return data
+
+
+def _kind(recipe: Recipe) -> str:
+    if recipe.source != "auto":
+        return recipe.source
+    return "bazaar" if recipe.data == "bazaar" else "mmecinstruct"
+
+
+def _generated(recipe: Recipe) -> dict[str, int]:
+    """Return how much of the shop to make: a split that is not given a number gets none."""
+    wanted = {split: n for split, n in recipe.samples.items() if n > 0}
+    if not wanted:
+        raise DataError("recipe: the generated shop needs samples_train, samples_val, samples_test or samples_ood")
+    return wanted
+
+
+def limited(recipe: Recipe, limit: int) -> Recipe:
+    """Return the recipe with at most `limit` samples per task and split."""
+    cut = {f"samples_{split}": min(n, limit) if n else limit for split, n in recipe.samples.items()}
+    return replace(recipe, **cut)  # type: ignore[arg-type]
