@@ -182,6 +182,8 @@ def test_datasets_reads_rows_and_samples_as_they_are(tmp_path: Path, monkeypatch
         files = str(tmp_path / name / "*.parquet")
         data = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
         assert len(data) == count
+    whole = load_dataset(str(tmp_path / "ballots"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert whole["verdict"][:3] == [None, "yes", "no"]
     assert data[0]["fields"][1] == {"name": "history", "text": None, "items": ["x", ""]}
 
 

@@ -17,11 +17,13 @@ from lookwise.model import Generate, Request, Want
 
 __all__ = ["Pictures", "request_key"]
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def request_key(fingerprint: str, request: Request) -> str:
     """Return the reply key: a digest of model, conversation (media by digest) and what is wanted, draw included."""
     talk = [[m.role, [_part(p) for p in m.parts]] for m in request.conversation]
-    content = json.dumps([fingerprint, talk, _want(request.want)], ensure_ascii=False, separators=(",", ":"))
+    content = _CANONICAL.encode([fingerprint, talk, _want(request.want)])
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -24,6 +24,7 @@ from lookwise.model import Reply
 
 __all__ = ["Mark", "ReplyStore", "Sent"]
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _CHUNK = 500
 """Keys per query; SQLite allowed 999 variables for most of its life."""
 _PATIENCE = 60.0
@@ -193,7 +194,7 @@ _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_replies, 
 
 def _encode(reply: Reply) -> str:
     fields = [reply.text, reply.scores, reply.tokens, reply.tokens_in, reply.tokens_out]
-    return json.dumps(fields, separators=(",", ":"))
+    return _COMPACT.encode(fields)
 
 
 def _decode(stored: str) -> Reply:

@@ -2,7 +2,8 @@
 
 In: rows of one class, in order.  Out: `part-00000.parquet` …, each put in place by a rename, then `manifest.json`
 with their digests.  A folder without a manifest is not finished, whatever it holds.  Equal rows give equal bytes.
-DuckDB and `datasets` read the parts as they are.  It knows no stage and no model.
+DuckDB and `datasets` read the parts as they are: `load_dataset(folder)`, or `load_dataset("parquet", data_files=…)`
+with `*.parquet`, since `data_dir` would take the manifest for a part.  It knows no stage and no model.
 """
 
 from __future__ import annotations
