@@ -1,0 +1,190 @@
+"""The samples that a page embeds: who they are, their pictures as thumbnails, votes, what was shown, what was answered.
+
+In: a finished run's rows, how many samples at most, and a budget in bytes.  Out: plain values for JSON.  Samples are
+picked task by task and split by split in turn, in an order that depends on their ids alone, so the same run gives the
+same page.  It writes no HTML; every text in it is somebody else's and is drawn as text (page/page.js).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lookwise.media import PictureError, data_uri, is_url
+from lookwise.message import Media
+from lookwise.report.gather import reader_of, rows_of
+from lookwise.report.tables import Reader, group_of, kind_of, label_of, several_models
+from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row
+from lookwise.sample import Sample, Visual
+
+__all__ = ["Browser", "browse"]
+
+_THUMBNAIL = 160
+"""Pixels of a thumbnail's longest side."""
+_QUALITY = 72
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Browser:
+    """What page.js reads.  `total` counts the samples that the run answered, of which `samples` are embedded."""
+
+    readers: Sequence[Mapping[str, str]]
+    policies: Sequence[str]
+    pictures: Sequence[str]
+    samples: Sequence[Mapping[str, Any]]
+    total: int
+
+
+@dataclass(frozen=True)
+class _Rows:
+    captions: Mapping[str, Sequence[Caption]]
+    ballots: Mapping[str, Sequence[Ballot]]
+    evidence: Mapping[str, Sequence[Evidence]]
+    predictions: Mapping[str, Sequence[Prediction]]
+
+
+def browse(folder: Path, limit: int, budget: int) -> Browser:
+    """Return at most `limit` samples of a run, fewer where they would exceed `budget` bytes of JSON."""
+    rows = _Rows(
+        _by_sample(rows_of(folder, "captions", Caption)),
+        _by_sample(rows_of(folder, "ballots", Ballot)),
+        _by_sample(rows_of(folder, "evidence", Evidence)),
+        _by_sample(rows_of(folder, "predictions", Prediction)),
+    )
+    answered = [sample for sample in rows_of(folder, "samples", Sample) if sample.id in rows.predictions]
+    readers = list(dict.fromkeys(reader_of(p) for ps in rows.predictions.values() for p in ps))
+    policies = list(dict.fromkeys(e.policy for es in rows.evidence.values() for e in es))
+    album = _Album(folder)
+    samples: list[Mapping[str, Any]] = []
+    for sample in _in_turn(answered):
+        before = album.size
+        value = _sample(sample, rows, readers, policies, album)
+        budget -= _size(value) + album.size - before
+        if len(samples) == limit or budget < 0:
+            break
+        samples.append(value)
+    return Browser(_named(readers), policies, _used(album.uris, samples), samples, len(answered))
+
+
+def _named(readers: Sequence[Reader]) -> list[dict[str, str]]:
+    """Return how the page names each reader: as its tables do."""
+    several = several_models(readers)
+    return [
+        {
+            "kind": kind_of(reader),
+            "group": group_of(reader, several),
+            "label": label_of(reader),
+            "policy": reader.policy,
+            "tuned_on": reader.tuned_on,
+        }
+        for reader in readers
+    ]
+
+
+def _by_sample(rows: Sequence[R]) -> dict[str, list[R]]:
+    groups: dict[str, list[R]] = defaultdict(list)
+    for row in rows:
+        groups[row.sample_id].append(row)
+    return dict(groups)
+
+
+def _in_turn(samples: Sequence[Sample]) -> Iterator[Sample]:
+    """Yield samples of every task and split in turn, each group by a digest of the ids."""
+    groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in sorted(samples, key=lambda s: hashlib.sha256(s.id.encode()).digest()):
+        groups[sample.task, sample.split].append(sample)
+    ordered = [groups[key] for key in dict.fromkeys((s.task, s.split) for s in samples)]
+    for turn in zip_longest(*ordered):
+        yield from (sample for sample in turn if sample is not None)
+
+
+class _Album:
+    """Thumbnails made so far, each picture once however many samples show it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.uris: list[str] = []
+        self.size = 0
+        self._folder = folder
+        self._known: dict[str, tuple[int | None, str | None]] = {}
+
+    def place(self, media: Media) -> tuple[int | None, str | None]:
+        """Return a picture's index, or None and why it has none."""
+        key = media.digest or media.source
+        if key not in self._known:
+            self._known[key] = self._add(media)
+        return self._known[key]
+
+    def _add(self, media: Media) -> tuple[int | None, str | None]:
+        if media.kind != "image":
+            return None, "a clip; pages show pictures only"
+        here = self._folder / media.source
+        source = here if not is_url(media.source) and here.is_file() else media.source
+        try:
+            uri = data_uri(source, longest=_THUMBNAIL, quality=_QUALITY)
+        except PictureError as error:
+            return None, error.reason
+        self.uris.append(uri)
+        self.size += len(uri) + 3
+        return len(self.uris) - 1, None
+
+
+def _used(uris: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the pictures up to the last one that an embedded sample shows (a sample over budget adds some in vain)."""
+    shown = [visual["picture"] for sample in samples for visual in sample["visuals"] if visual["picture"] is not None]
+    return list(uris[: max(shown, default=-1) + 1])
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=True)) + 2
+
+
+def _sample(
+    sample: Sample, rows: _Rows, readers: Sequence[Reader], policies: Sequence[str], album: _Album
+) -> dict[str, Any]:
+    answers = []
+    for row in rows.predictions[sample.id]:
+        right = None if sample.target is None else row.answer == sample.target
+        answers.append([readers.index(reader_of(row)), row.answer, row.reply, right, row.reason])
+    return {
+        "id": sample.id,
+        "task": sample.task.rsplit("/", 1)[-1],
+        "split": sample.split,
+        "subset": sample.subset,
+        "fields": [[name, value if isinstance(value, str) else list(value)] for name, value in sample.fields],
+        "options": list(sample.options),
+        "target": sample.target,
+        "visuals": [_visual(sample.id, visual, rows, policies, album) for visual in sample.visuals],
+        "answers": answers,
+    }
+
+
+def _visual(sample_id: str, visual: Visual, rows: _Rows, policies: Sequence[str], album: _Album) -> dict[str, Any]:
+    picture, why = album.place(visual.media)
+    place = (visual.slot, visual.candidate)
+    caption = next((c for c in rows.captions.get(sample_id, ()) if (c.slot, c.candidate) == place), None)
+    key = caption.caption_id if caption else None
+    shown = [
+        policies.index(e.policy)
+        for e in rows.evidence.get(sample_id, ())
+        if e.kind != "none" and e.slot == visual.slot and (e.candidate in (None, visual.candidate))
+    ]
+    return {
+        "slot": visual.slot,
+        "candidate": visual.candidate,
+        "picture": picture,
+        "why": why,
+        "caption": caption.text if caption else None,
+        "caption_why": caption.reason if caption else None,
+        "votes": [
+            [b.judge, b.verdict, b.reply, b.reason] for b in rows.ballots.get(sample_id, ()) if b.caption_id == key
+        ],
+        "shown": shown,
+    }

@@ -1,0 +1,91 @@
+"""A run folder read for a report: its tables, its calls, and what the run says of itself.
+
+In: a folder that a run has filled, at least up to scores.json.  Out: a frozen `Run`.  Rows that a run does not have
+(a policy `none` alone makes no captions) are simply none.  It draws nothing and opens no picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lookwise.errors import RunError
+from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
+from lookwise.rows import Evidence, Prediction
+from lookwise.runs.store import is_complete, read_rows
+
+__all__ = ["Run", "gather", "reader_of", "rows_of"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the tables and the page's head need.  `record` is run.json, `scores` are the records of scores.json."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    recipe: str
+    scores: Sequence[Mapping[str, Any]]
+    tables: tuple[ScoreTable, ...]
+    calls: tuple[CallLine, ...]
+
+
+def gather(folder: Path) -> Run:
+    """Read a run folder; RunError when it is none, or has no scores yet."""
+    if not (folder / "run.json").is_file():
+        raise RunError(f"{folder}: not a run folder (it has no run.json); expected one that `lookwise run` has filled")
+    record = _json(folder / "run.json", dict)
+    if not (folder / "scores.json").is_file():
+        state = record.get("state", "unknown")
+        raise RunError(f"{folder}: no scores yet (state: {state}); run the same command again, it goes on")
+    scores = _json(folder / "scores.json", list)
+    calls = call_lines(_json(folder / "calls.json", dict) if (folder / "calls.json").is_file() else {})
+    recipe = folder / "recipe.yaml"
+    predictions = rows_of(folder, "predictions", Prediction)
+    return Run(
+        folder=folder,
+        record=record,
+        recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
+        scores=scores,
+        tables=score_tables(scores, _shares(folder, predictions), calls),
+        calls=calls,
+    )
+
+
+def rows_of(folder: Path, stage: str, kind: type[R]) -> list[R]:
+    """Return a stage's rows, or none where the run has not finished such a stage."""
+    place = folder / "rows" / stage
+    return read_rows(place, kind) if is_complete(place) else []
+
+
+def reader_of(row: Prediction) -> Reader:
+    """Return who made a prediction, as score records name it."""
+    return Reader(row.reader, row.training, row.tuned_on, row.policy)
+
+
+def _json(path: Path, kind: type[Any]) -> Any:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: not readable JSON ({error}); run the same command again") from error
+    if not isinstance(value, kind):
+        raise RunError(f"{path}: expected a JSON {kind.__name__}, found a {type(value).__name__}")
+    return value
+
+
+def _shares(folder: Path, predictions: Sequence[Prediction]) -> dict[tuple[str, str], float]:
+    """Return the share of slots of which something is shown, by (split, policy), over the samples answered."""
+    split = {row.sample_id: row.split for row in predictions}
+    all_slots: Counter[tuple[str, str]] = Counter()
+    shown: Counter[tuple[str, str]] = Counter()
+    for row in rows_of(folder, "evidence", Evidence):
+        if row.sample_id in split:
+            key = (split[row.sample_id], row.policy)
+            all_slots[key] += 1
+            shown[key] += row.kind != "none"
+    return {key: shown[key] / count for key, count in all_slots.items()}

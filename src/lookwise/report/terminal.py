@@ -1,0 +1,144 @@
+"""The tables on a terminal: as wide as it is, in plain text where there is none.
+
+In: the tables of tables.py, or a run folder.  Out: lines through rich.  A table that is too wide is cut into several by
+its columns, the first one repeated.  It computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from lookwise.report.gather import gather
+from lookwise.report.tables import CallLine, Cell, Column, Line, ScoreTable
+from lookwise.report.words import caption, metric_name, number, seconds, short_names, spread
+
+__all__ = ["call_table", "score_parts", "show"]
+
+_PLAIN_WIDTH = 120
+"""Width where the output is a file or a pipe."""
+_SIDE = 25
+"""What the columns `shown`, `failed` and `time` take."""
+_GAP = 2
+_STYLES = {"baseline": "dim", "ceiling": "italic", "published": "cyan", "reader": ""}
+
+
+def show(folder: Path, console: Console | None = None) -> None:
+    """Print a run's tables."""
+    out = console or Console(highlight=False)
+    if console is None and not out.is_terminal:
+        out = Console(highlight=False, width=_PLAIN_WIDTH, no_color=True)
+    run = gather(folder)
+    for table in run.tables:
+        for part in score_parts(table, out.width):
+            out.print(part)
+        for line in caption(table):
+            out.print(Padding(Text(line, style="dim"), (0, 0, 0, 1)))
+        out.print()
+    if run.calls:
+        out.print(call_table(run.calls))
+
+
+def score_parts(table: ScoreTable, width: int) -> Iterator[Table]:
+    """Yield a score table in as many parts as the width asks for, about equally wide."""
+    label = (
+        max((_cell_width(Text(text)) for line in table.lines for text in (_label(line), line.group)), default=0) + _GAP
+    )
+    names = short_names(table.columns)
+    widths = [_column_width(table, i, names[i]) + _GAP for i in range(len(table.columns))]
+    parts = 1
+    while parts < len(widths) and max(map(sum, _cut(widths, parts))) > width - label - _SIDE:
+        parts += 1
+    start = 0
+    for group in _cut(widths, parts):
+        chosen = range(start, start + len(group))
+        title = table.title if start == 0 else f"{table.title}, continued"
+        yield _score_part(table, chosen, names, title)
+        start += len(group)
+
+
+def _cut(widths: Sequence[int], parts: int) -> list[Sequence[int]]:
+    """Return the widths in runs of equal length, the last perhaps shorter."""
+    step = max(1, -(-len(widths) // parts))
+    return [widths[i : i + step] for i in range(0, len(widths), step)] or [[0]]
+
+
+def _cell_width(text: Text) -> int:
+    return max((part.cell_len for part in text.split()), default=0)
+
+
+def _column_width(table: ScoreTable, index: int, name: str) -> int:
+    cells = [_cell_width(_score_cell(line.cells[index])) for line in table.lines]
+    return max(_cell_width(_head(name, table.columns[index])), *cells)
+
+
+def _score_part(table: ScoreTable, chosen: Sequence[int], names: Sequence[str], title: str) -> Table:
+    part = _table(title)
+    part.add_column("policy", overflow="fold")
+    for i in chosen:
+        part.add_column(_head(names[i], table.columns[i]), justify="right", no_wrap=True)
+    part.add_column("shown", justify="right", no_wrap=True)
+    part.add_column("failed", justify="right", no_wrap=True)
+    part.add_column("time", justify="right", no_wrap=True)
+    place: tuple[str, str] | None = None
+    for line in table.lines:
+        if place is not None and (line.group, line.kind) != place:
+            part.add_section()
+        if line.group and (line.group, line.kind) != place:
+            time = "" if line.seconds is None else seconds(line.seconds)
+            part.add_row(Text(line.group, style="bold"), *[""] * (len(chosen) + 2), Text(time))
+        place = (line.group, line.kind)
+        part.add_row(*_score_row(line, chosen), style=_STYLES[line.kind])
+    return part
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, title_justify="left", title_style="bold")
+
+
+def _head(name: str, column: Column) -> Text:
+    return Text(f"{name}\n{metric_name(column.metric)}\nn={column.n}", justify="right")
+
+
+def _label(line: Line) -> str:
+    return f"  {line.label}" if line.group else line.label
+
+
+def _score_row(line: Line, chosen: Sequence[int]) -> list[Text]:
+    used = "" if line.used is None else f"{line.used:.0%}"
+    failed = "" if line.failed is None else str(line.failed)
+    return [Text(_label(line)), *(_score_cell(line.cells[i]) for i in chosen), Text(used), Text(failed)]
+
+
+def _score_cell(cell: Cell | None) -> Text:
+    if cell is None:
+        return Text("")
+    if cell.value is None:
+        return Text("none")
+    mark = "!" if cell.one_sided is not None else ""
+    text = Text(f"{mark}{number(cell.value)}{'*' if cell.best else ' '}", style="bold green" if cell.best else "")
+    if cell.low is not None and cell.high is not None:
+        text.append(spread(cell.low, cell.high), "dim")
+    return text
+
+
+def call_table(lines: Sequence[CallLine]) -> Table:
+    """Return the calls as a table: a line for a stage, with its models below where there are several."""
+    table = _table("calls")
+    table.add_column("stage, model", overflow="fold")
+    for name in ("asked", "merged", "stored", "early", "sent", "failed", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    stage = ""
+    for line in lines:
+        counts = (line.asked, line.merged, line.stored, line.decided_early, line.sent, line.failed)
+        name = f"  {line.model}" if line.stage == stage else line.stage
+        name += f", {line.model}" if line.stage != stage and line.model else ""
+        stage = line.stage
+        table.add_row(Text(name), *(Text(f"{count:,}") for count in counts), Text(seconds(line.seconds)))
+    return table
