@@ -23,7 +23,7 @@ from lookwise.report.tables import Reader, group_of, kind_of, label_of, several_
 from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row
 from lookwise.sample import Sample, Visual
 
-__all__ = ["Browser", "browse"]
+__all__ = ["Browser", "browse", "safe_json"]
 
 _THUMBNAIL = 160
 """Pixels of a thumbnail's longest side."""
@@ -142,8 +142,14 @@ def _used(uris: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> list[str
     return list(uris[: max(shown, default=-1) + 1])
 
 
+def safe_json(value: object) -> str:
+    """Return JSON in ASCII that cannot close the script element it stands in, nor open a comment."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
 def _size(value: object) -> int:
-    return len(json.dumps(value, ensure_ascii=True)) + 2
+    return len(safe_json(value)) + 1
 
 
 def _sample(

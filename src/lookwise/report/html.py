@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from lookwise.report.browser import Browser, browse
+from lookwise.report.browser import Browser, browse, safe_json
 from lookwise.report.gather import Run, gather
 from lookwise.report.tables import CallLine, Cell, Line, ScoreTable
 from lookwise.report.words import caption, metric_name, number, seconds, short_names, spread
@@ -58,7 +57,7 @@ def page_text(folder: Path) -> str:
         {
             **parts,
             "embedded": _embedded(browser),
-            "data": _safe_json(asdict(browser)),
+            "data": safe_json(asdict(browser)),
             "style": style,
             "script": script,
             "style_hash": _digest(style),
@@ -74,12 +73,6 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
 
 def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _safe_json(value: object) -> str:
-    """Return JSON that cannot close the script element it stands in, nor open a comment."""
-    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _recipe(run: Run) -> Mapping[str, Any]:

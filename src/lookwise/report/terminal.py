@@ -23,9 +23,9 @@ __all__ = ["call_table", "score_parts", "show"]
 
 _PLAIN_WIDTH = 120
 """Width where the output is a file or a pipe."""
-_SIDE = 25
+_SIDE = 22
 """What the columns `shown`, `failed` and `time` take."""
-_GAP = 2
+_GAP = 1
 _STYLES = {"baseline": "dim", "ceiling": "italic", "published": "cyan", "reader": ""}
 
 
@@ -99,7 +99,9 @@ def _score_part(table: ScoreTable, chosen: Sequence[int], names: Sequence[str], 
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, title_justify="left", title_style="bold")
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
+    table.title_justify, table.title_style = "left", "bold"
+    return table
 
 
 def _head(name: str, column: Column) -> Text:
@@ -121,8 +123,8 @@ def _score_cell(cell: Cell | None) -> Text:
         return Text("")
     if cell.value is None:
         return Text("none")
-    mark = "!" if cell.one_sided is not None else ""
-    text = Text(f"{mark}{number(cell.value)}{'*' if cell.best else ' '}", style="bold green" if cell.best else "")
+    marks = ("*" if cell.best else "") + ("!" if cell.one_sided is not None else "")
+    text = Text(number(cell.value) + (marks or " "), style="bold green" if cell.best else "")
     if cell.low is not None and cell.high is not None:
         text.append(spread(cell.low, cell.high), "dim")
     return text
