@@ -8,6 +8,7 @@ attention kernels).  Which rows make one step never depends on what fits in memo
 from __future__ import annotations
 
 import math
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from lookwise import media
 from lookwise.message import Media
 from lookwise.training.examples import Encoded
 
-__all__ = ["Batch", "EpochOrder", "Pictures", "collate", "split"]
+__all__ = ["Augment", "Batch", "EpochOrder", "Pictures", "collate", "split"]
 
-Augment = Callable[[Image.Image], Image.Image]
+Augment = Callable[[Image.Image, random.Random], Image.Image]
+"""A picture altered at random, for training only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Batch:
 class Pictures:
     """Opened and prepared pictures, the latest kept in memory up to `keep_bytes`; a tuning sees each several times.
 
-    With `augment` each picture is altered anew every time in training, so the cache then holds the opened picture.
+    With `augment` each picture is altered anew every time in training; then the opened picture, shrunk, is kept.
     """
 
     def __init__(self, processor: Any, keep_bytes: int = 1 << 30, augment: Augment | None = None) -> None:
@@ -58,14 +60,15 @@ class Pictures:
         if not pictures:
             return {}
         if training and self._augment is not None:
-            images = [self._augment(self._opened(p)) for p in pictures]
+            seeds = torch.randint(2**31, (len(pictures),)).tolist()  # torch's state is restored when a tuning goes on
+            images = [self._augment(self._opened(p), random.Random(s)) for p, s in zip(pictures, seeds, strict=True)]
             return dict(self._prepare(images=images, return_tensors="pt"))
         found = [self._prepared(p) for p in pictures]
         return {key: torch.cat([f[key] for f in found]) for key in found[0]}
 
     def _prepared(self, picture: Media) -> dict[str, Tensor]:
         def make() -> tuple[Any, int]:
-            made = dict(self._prepare(images=[self._opened(picture)], return_tensors="pt"))
+            made = dict(self._prepare(images=[media.open_image(picture.source)], return_tensors="pt"))
             return made, sum(t.nbytes for t in made.values())
 
         return cast(dict[str, Tensor], self._remembered(f"prepared/{picture.digest or picture.source}", make))
@@ -74,12 +77,10 @@ class Pictures:
         def make() -> tuple[Any, int]:
             image = media.open_image(picture.source)
             size = getattr(self._prepare, "size", None) or {}
-            longest = max([v for v in dict(size).values() if v], default=0)
+            longest = max((v for v in dict(size).values() if v), default=0)
             image = media.fit(image, 2 * longest) if longest else image
             return image, image.width * image.height * 3
 
-        if self._augment is None:
-            return cast(Image.Image, make()[0])
         return cast(Image.Image, self._remembered(f"opened/{picture.digest or picture.source}", make))
 
     def _remembered(self, key: str, make: Callable[[], tuple[Any, int]]) -> Any:

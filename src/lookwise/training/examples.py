@@ -79,6 +79,8 @@ class Encoder:
             raise ModelError(
                 f"{name}: its tokenizer names no end-of-sequence token; set eos_token in its configuration"
             )
+        added = self.tokenizer.added_tokens_decoder.values()
+        self._markers = [str(t) for t in added if t.special and len(str(t)) > 1]
         self._image_id, self._image_length = self._image_tokens() if self.sees else (-1, 0)
 
     @property
@@ -92,9 +94,8 @@ class Encoder:
         prompts = [self.render(e.conversation) for e in examples]
         ends = [self._ending(e.conversation, e.answer, p) for e, p in zip(examples, prompts, strict=True)]
         rows = []
-        for example, before, after in zip(examples, self._tokenise(prompts), self._tokenise(ends), strict=True):
-            ids = before + self._closed(after)
-            rows.append(Encoded(tuple(ids), len(before), self.media(example.conversation)))
+        for example, before, after in zip(examples, self._tokenise(prompts), self._after(prompts, ends), strict=True):
+            rows.append(Encoded((*before, *after), len(before), self.media(example.conversation)))
         return rows
 
     def prompts(self, conversations: Sequence[Conversation]) -> list[Encoded]:
@@ -106,7 +107,7 @@ class Encoder:
         """Return the ids of each answer with the end of its turn, as continuations of the conversation."""
         prompt = self.render(conversation)
         texts = [self._ending(conversation, answer, prompt) for answer in answers]
-        return [tuple(self._closed(ids)) for ids in self._tokenise(texts)]
+        return [tuple(ids) for ids in self._after([prompt] * len(texts), texts)]
 
     def media(self, conversation: Conversation) -> tuple[Media, ...]:
         """Return the conversation's pictures in order; a model without eyes must not be given any."""
@@ -121,12 +122,12 @@ class Encoder:
     def render(self, conversation: Conversation) -> str:
         """Return the prompt's text, up to where the model starts to answer."""
         self.media(conversation)
-        return str(self._apply(self._messages(conversation), answer_next=True))
+        return str(self._apply(self._messages(self._mended(conversation)), answer_next=True))
 
     def _ending(self, conversation: Conversation, answer: str, prompt: str) -> str:
         """Return what the template writes after the prompt when the model has answered."""
         reply = Message("assistant", (TextPart(answer),))
-        whole = str(self._apply(self._messages((*conversation, reply)), answer_next=False))
+        whole = str(self._apply(self._messages((*self._mended(conversation), reply)), answer_next=False))
         return whole[len(prompt) :] if whole.startswith(prompt) else answer
 
     def _apply(self, messages: list[dict[str, Any]], answer_next: bool) -> Any:
@@ -134,6 +135,28 @@ class Encoder:
 
     def _messages(self, conversation: Conversation) -> list[dict[str, Any]]:
         return part_messages(conversation) if self.sees else text_messages(conversation)
+
+    def _mended(self, conversation: Conversation) -> Conversation:
+        """Break up markers of the template inside the texts, as asking does: nobody's review can end a turn."""
+        return tuple(
+            Message(m.role, tuple(p if isinstance(p, MediaPart) else TextPart(self._broken(p.text)) for p in m.parts))
+            for m in conversation
+        )
+
+    def _broken(self, text: str) -> str:
+        for marker in self._markers:
+            if marker in text:
+                text = text.replace(marker, f"{marker[0]} {marker[1:]}")
+        return text
+
+    def _after(self, prompts: list[str], ends: list[str]) -> list[list[int]]:
+        """Return the ids of what follows each prompt, tokenised with it where that leaves the prompt's ids alone."""
+        wholes = self._tokenise([p + e for p, e in zip(prompts, ends, strict=True)])
+        alone = self._tokenise(ends)
+        found = []
+        for before, whole, end in zip(self._tokenise(prompts), wholes, alone, strict=True):
+            found.append(self._closed(whole[len(before) :] if whole[: len(before)] == before else end))
+        return found
 
     def _tokenise(self, texts: list[str]) -> list[list[int]]:
         if not texts:

@@ -6,17 +6,36 @@ examples, collator, loss, accuracy and checkpoints as an adapter.  It knows no t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordPiece
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+    SegformerConfig,
+)
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-__all__ = ["SPECIALS", "TEMPLATE", "build_tokenizer", "new_reader"]
+from lookwise.training import checkpoint
+from lookwise.training.collate import Augment
+from lookwise.training.examples import Encoder, Example
+from lookwise.training.settings import TuneSettings
+from lookwise.training.trainer import quiet
+from lookwise.training.tune import Display, Watch, fit, on_device, plan_of, shown, write_card
+
+__all__ = ["SPECIALS", "TEMPLATE", "Eyes", "build_tokenizer", "new_llava", "new_reader", "train_whole"]
 
 SPECIALS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|bos|>", "<image>")
 TEMPLATE = (
@@ -31,6 +50,26 @@ TEMPLATE = (
     "{%- if add_generation_prompt -%}{{ '<|assistant|>' }}{%- endif -%}"
 )
 _PIECE = re.compile(r"[^\W_]+|[^\w\s]|_")
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Sizes of a small tower: `side` of the square picture in pixels, then one entry per stage.
+
+    Every stage halves the resolution, the first quarters it: `side` must be divisible by 2 ** (stages + 1).  The tower
+    is a SegFormer: overlapping convolutions, attention over places, depth-wise convolutions between; of what plain
+    transformers accepts as a LLaVA tower it is nearest to a convolutional net, and learns from few pictures.
+    """
+
+    side: int = 64
+    widths: tuple[int, ...] = (32, 64, 128)
+    depths: tuple[int, ...] = (1, 2, 2)
+    heads: tuple[int, ...] = (1, 2, 4)
+
+    @property
+    def patch(self) -> int:
+        """Pixels on a side that one image token stands for."""
+        return int(2 ** (len(self.widths) + 1))
 
 
 def build_tokenizer(texts: Iterable[str], min_count: int = 2, max_words: int = 8000) -> PreTrainedTokenizerFast:
@@ -85,3 +124,112 @@ def _llama(tokenizer: PreTrainedTokenizerFast, width: int, layers: int, heads: i
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+
+
+def new_llava(
+    tokenizer: PreTrainedTokenizerFast,
+    eyes: Eyes,
+    width: int,
+    layers: int,
+    heads: int,
+    seed: int = 0,
+    positions: int = 512,
+) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """Return a LLaVA-class model with random weights and its processor; both save and load through Auto classes."""
+    stages = len(eyes.widths)
+    make_tower: Any = SegformerConfig
+    tower = make_tower(
+        num_encoder_blocks=stages,
+        depths=list(eyes.depths),
+        sr_ratios=[2 ** (stages - 1 - i) for i in range(stages)],
+        hidden_sizes=list(eyes.widths),
+        patch_sizes=[7, *[3] * (stages - 1)],
+        strides=[4, *[2] * (stages - 1)],
+        num_attention_heads=list(eyes.heads),
+        mlp_ratios=[2] * stages,
+        drop_path_rate=0.0,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        reshape_last_stage=False,
+        hidden_size=eyes.widths[-1],
+        image_size=eyes.side,
+    )
+    tongue = _llama(tokenizer, width, layers, heads, positions)
+    places = (eyes.side // eyes.patch) ** 2
+    make: Any = LlavaConfig
+    config = make(
+        vision_config=tower,
+        text_config=tongue,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="full",
+        image_seq_length=places,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+    )
+    torch.manual_seed(seed)
+    return LlavaForConditionalGeneration(config), _processor(tokenizer, eyes)
+
+
+def _processor(tokenizer: PreTrainedTokenizerFast, eyes: Eyes) -> LlavaProcessor:
+    size = {"height": eyes.side, "width": eyes.side}
+    pictures = SiglipImageProcessorPil(size=size, resample=2, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    make: Any = LlavaProcessor
+    processor: LlavaProcessor = make(
+        pictures,
+        tokenizer,
+        patch_size=eyes.patch,
+        vision_feature_select_strategy="full",
+        image_token="<image>",
+        num_additional_image_tokens=0,
+        chat_template=tokenizer.chat_template,
+    )
+    return processor
+
+
+def train_whole(
+    model: Any,
+    processor: Any,
+    train: Sequence[Example],
+    val: Sequence[Example],
+    out: Path,
+    settings: TuneSettings | None = None,
+    card: Mapping[str, Any] | None = None,
+    display: Display | None = None,
+    watch: Watch | None = None,
+    augment: Augment | None = None,
+) -> Path:
+    """Train every parameter of a model and save it, its processor, card.md and, last, card.json into `out`.
+
+    Goes on where it was killed, as `tune` does; the plan holds a digest of the weights that `model` comes with, so
+    that another start is never continued.  Without settings: rate 1e-3, 20 epochs, batch 64.
+    """
+    settings = replace(settings or TuneSettings(learning_rate=1e-3, epochs=20, batch=64), whole=True)
+    plan = plan_of(f"scratch:{_weights(model)}", train, val, settings)
+    if checkpoint.finished(out, plan):
+        return out
+    work = out / "work"
+    checkpoint.same_plan(work, plan)
+    with quiet():
+        settings = on_device(settings)
+        encoder = Encoder(processor, out.name)
+        model.requires_grad_(True)
+        with shown(display, f"train {out.name}", watch) as tell:
+            fitted = fit(model, encoder, train, val, work, settings, tell, augment)
+        model.config.use_cache = True
+        model.save_pretrained(out)
+        processor.save_pretrained(out)
+    facts = {"kind": "model", "base": plan["base"], "parameters": sum(p.numel() for p in model.parameters())}
+    write_card(out, plan, fitted, facts, card or {})
+    checkpoint.clear(work)
+    return out
+
+
+def _weights(model: Any) -> str:
+    total = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        total.update(name.encode())
+        total.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()[:16]
