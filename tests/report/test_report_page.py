@@ -136,7 +136,7 @@ def test_limit_and_budget_hold_and_are_told(
     assert len(safe_json([small.samples, small.pictures])) <= budget
     assert all(v["picture"] is None or v["picture"] < len(small.pictures) for s in small.samples for v in s["visuals"])
     limit = len(page.encode()) - 10_000
-    monkeypatch.setattr(html, "_ROOM", 30_000)
+    monkeypatch.setattr(html, "_ROOM", 20_000)
     monkeypatch.setattr(html, "MAX_BYTES", limit)
     write_page(run_folder, tmp_path / "a" / "report.html")
     size = (tmp_path / "a" / "report.html").stat().st_size
