@@ -20,8 +20,8 @@ CHATML = (
 """A template with markers round each turn."""
 
 BRACKETS = (
-    "<s>{%- for m in messages -%}{%- if m['role'] == 'user' -%}[INST] {{ m['content'] }} [/INST]"
-    "{%- elif m['role'] == 'assistant' -%} {{ m['content'] }}</s>"
+    "<s>{%- for m in messages -%}{%- if m['role'] == 'user' -%}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
+    "{%- elif m['role'] == 'assistant' -%}{{ ' ' + m['content'] + '</s>' }}"
     "{%- else -%}{{ raise_exception('only user and assistant') }}{%- endif -%}{%- endfor -%}"
 )
 """A template without markers round turns, whose answers begin with a space and which refuses a system turn."""
@@ -32,12 +32,21 @@ TEXT = (
     "irrelevant helpful A: very positive B: positive C: neutral D: negative E: very negative system user assistant "
     "blue green small large toy torch helmet blanket price review buyer question document snippet"
 )
-SMALL = dict(
-    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=512
-)
-VISION = dict(
-    hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8
-)
+SMALL = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+}
+VISION = {
+    "hidden_size": 24,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
 
 
 def tokenizer(template: str = CHATML) -> Any:

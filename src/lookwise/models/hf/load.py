@@ -7,6 +7,7 @@ Whatever transformers says against a checkpoint becomes one sentence that names 
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,7 +105,10 @@ def _with_adapter(model: Any, folder: Path) -> Any:
 
     if _adapts_head(folder) and is_tied(model):
         untie(model)  # else merging would change the input embedding along with the head
-    wrapped = PeftModel.from_pretrained(model, str(folder)).eval()
+    with warnings.catch_warnings():
+        # PEFT reads an attribute that transformers has renamed; harmless, and nothing that a user could mend.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        wrapped = PeftModel.from_pretrained(model, str(folder)).eval()
     if next(model.parameters()).dtype != torch.float32:
         return wrapped.get_base_model()
     before = _probe(wrapped)
@@ -112,7 +116,7 @@ def _with_adapter(model: Any, folder: Path) -> Any:
     if (_probe(wrapped) - before).abs().max().item() > _MERGE_TOLERANCE:
         wrapped.unmerge_adapter()
         return wrapped.get_base_model()
-    return wrapped.merge_and_unload()
+    return wrapped.unload()  # the wrappers go, the merged weights stay
 
 
 def _adapts_head(folder: Path) -> bool:
