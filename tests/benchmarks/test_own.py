@@ -158,6 +158,8 @@ def test_prompts_are_made_of_the_question_and_the_fields(tmp_path, style):
     assert all(words in answer for words in ("Is it {really} ripe?", "title: pear {green}", "a green pear", "yes"))
     assert "origin" not in answer
     assert "<<" not in answer
+    assert "\n\n\n" not in answer
+    assert style == "mmecinstruct" or "\n\n" not in answer
     assert "a green pear" not in answer_conversation(task, SAMPLE, {})[0].text
     assert "Is it {really} ripe?" in caption_conversation(task, SAMPLE, SAMPLE.visuals[0], "caption")[0].text
     assert "ripe" not in caption_conversation(task, SAMPLE, SAMPLE.visuals[0], "caption_plain")[0].text

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lookwise.benchmarks.catalog import BENCHMARKS
+from lookwise.benchmarks.own import TEMPLATES
 from lookwise.benchmarks.rendering import hole_names
 from lookwise.benchmarks.wording import PROMPT_SETS, USES, prompts
 from lookwise.task import Task
@@ -27,5 +28,7 @@ def test_task_has_its_prompts(task: Task, prompt_set: str) -> None:
 
 def test_no_prompt_is_left_over() -> None:
     known = {task.short for task in TASKS}
-    left = [p for p in sorted(FOLDER.rglob("*.txt")) if p.stem not in known or p.parts[-3] not in PROMPT_SETS]
+    templates = {FOLDER / folder / f"{use}.txt" for folder in TEMPLATES.values() for use in USES}
+    files = set(FOLDER.rglob("*.txt")) - templates
+    left = [p for p in sorted(files) if p.stem not in known or p.parts[-3] not in PROMPT_SETS]
     assert not left, f"no task uses {[p.relative_to(FOLDER).as_posix() for p in left]}"

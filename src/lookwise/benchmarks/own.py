@@ -38,6 +38,7 @@ from lookwise.task import Benchmark, Metric, PromptUse, Task
 
 __all__ = [
     "METRICS",
+    "TEMPLATES",
     "OwnTable",
     "Pictures",
     "gold_answer",
@@ -58,7 +59,7 @@ _RESERVED = ("options", "caption", "caption 1", "caption 2", "this title", "othe
 _MOST_OPTIONS = 26
 _MARK = re.compile(r"<<(\w+)>>")
 _FOLDER = Path(__file__).parent / "prompts"
-_SETS: Mapping[str, str] = {"mmecinstruct": "own", "tiny": "own-tiny"}
+TEMPLATES: Mapping[str, str] = {"mmecinstruct": "own", "tiny": "own-tiny"}
 """A recipe's prompt set, and the templates in the same style."""
 
 
@@ -295,8 +296,8 @@ def own_task(table: OwnTable, prompt_set: str = "mmecinstruct", folder: Path | N
 
     Prompts are generated in the style of a prompt set; files <use>/<name>.txt in `folder` replace them one by one.
     """
-    if prompt_set not in _SETS:
-        raise RecipeError(f"no prompt set {prompt_set!r}; {nearest(prompt_set, _SETS)}")
+    if prompt_set not in TEMPLATES:
+        raise RecipeError(f"no prompt set {prompt_set!r}; {nearest(prompt_set, TEMPLATES)}")
     labels = table.labels or letters(len(table.options))
     return Task(
         name=f"{NAME}/{table.name}",
@@ -328,9 +329,10 @@ def _prompt(table: OwnTable, use: PromptUse, prompt_set: str, folder: Path | Non
         prompt = Prompt(yours.read_text(encoding="utf-8"), f"{name} (yours)")
         prompt.check(OFFERED[use] | {field_name for _, field_name in table.text})
         return prompt
-    text = (_FOLDER / _SETS[prompt_set] / f"{use}.txt").read_text(encoding="utf-8")
+    text = (_FOLDER / TEMPLATES[prompt_set] / f"{use}.txt").read_text(encoding="utf-8")
     marks = _tiny_marks(table) if prompt_set == "tiny" else _marks(table)
-    lines = [_MARK.sub(lambda match: marks[match[1]], line) for line in text.split("\n")]
+    filled = ((line, _MARK.sub(lambda match: marks[match[1]], line)) for line in text.split("\n"))
+    lines = [new for line, new in filled if new or not line]
     return Prompt(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), f"own/{name} ({PROMPT_SETS[prompt_set]})")
 
 
