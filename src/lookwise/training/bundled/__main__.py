@@ -1,7 +1,7 @@
 """Train one bundled model: `python -m lookwise.training.bundled NAME --out DIR [--quick] [--seed N]`.
 
 In: a name of the table, a folder, a seed.  Out: a checkpoint and its card in the folder.  Each model is imported only
-when asked for; two threads, so that the same seed gives the same weights on the same machine.
+when asked for.  The number of threads is fixed, one unless told otherwise: sums in another order give other weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ TRAINERS = {
     "judge-e": ("lookwise.training.bundled.judges", "train_judge_e"),
 }
 """name -> (module, function).  The function takes (out, *, quick, seed, say); a reader's name comes first."""
-_THREADS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,10 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--quick", action="store_true", help="a few steps only, to see that everything fits")
     parser.add_argument("--seed", type=int, default=0, help="small number; its training seed is 1,000,000 more")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch; another number gives other weights")
     chosen = parser.parse_args(arguments)
     import torch
 
-    torch.set_num_threads(_THREADS)
+    torch.set_num_threads(chosen.threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     module, function = TRAINERS[chosen.name]
     train = getattr(importlib.import_module(module), function)
