@@ -102,8 +102,9 @@ class Reckoner:
             [[world.probability("material", m, c) for m in self.domains["material"]] for c in world.categories]
         )
         self.belief = lru_cache(_REMEMBERED)(self._belief)
+        self.mask = lru_cache(_REMEMBERED)(self._mask)
 
-    def mask(self, name: str, *values: str | int) -> Vector:
+    def _mask(self, name: str, *values: str | int) -> Vector:
         """Return 1 for the given values of an attribute, else 0."""
         return np.array([float(v in values) for v in self.domains[name]])
 

@@ -52,6 +52,9 @@ class Catalogue:
         self._rng = rng
         self._count = 0
         self._base = [self._add(ANY) for _ in range(size)]
+        self._shelves: dict[str, list[Listing]] = {}
+        for listing in self._base:
+            self._shelves.setdefault(listing.product.category, []).append(listing)
         self._extra: dict[str, list[Listing]] = {}
 
     def _add(self, want: Want) -> Listing:
@@ -65,12 +68,14 @@ class Catalogue:
     def pick(self, rng: random.Random, want: Want = ANY, used: Collection[str] = ()) -> Listing:
         """Return a listing that meets the condition, drawn uniformly among those whose id is not in `used`."""
         extra = self._extra.get(want.key, [])
-        if not extra:  # probing at random is uniform too, and soon done for a common condition
+        category = dict(want.fixed).get("category")
+        shelf = self._base if category is None else self._shelves.get(str(category), [])
+        if shelf and not extra:  # probing at random is uniform too, and soon done for a common condition
             for _ in range(_TRIES):
-                listing = rng.choice(self._base)
+                listing = rng.choice(shelf)
                 if listing.listing_id not in used and want.met(listing.product):
                     return listing
-        met = [x for x in (*self._base, *extra) if x.listing_id not in used and want.met(x.product)]
+        met = [x for x in (*shelf, *extra) if x.listing_id not in used and want.met(x.product)]
         if met:
             return rng.choice(met)
         new = self._add(want)

@@ -10,7 +10,7 @@ declared share of the in-domain test is worded by the held-out family and marked
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -100,15 +100,15 @@ def picture_path(listing_id: str) -> str:
     return f"images/{listing_id}.png"
 
 
-def make_split(seed: int, split: Split, samples: int) -> Iterator[Made]:
-    """Yield `samples` of every task of the split, task by task."""
+def make_split(seed: int, split: Split, samples: int, tasks: Collection[str] = TASKS) -> Iterator[Made]:
+    """Yield `samples` of every task of the split (of those named), task by task."""
     world = split_world(split)
     size = _BASE_SIZE + samples
     catalogues = {
         kind: Catalogue(world_of(task, world), f"{split}-{kind}", size, random.Random(f"{seed}/{split}/{kind}"))
         for kind, task in (("shop", ""), ("review", "sentiment_analysis"))
     }
-    for task in split_tasks(split):
+    for task in (task for task in split_tasks(split) if task in tasks):
         catalogue = catalogues["review" if task == "sentiment_analysis" else "shop"]
         for number in range(samples):
             rng = random.Random(f"{seed}/{split}/{task}/{number}")
