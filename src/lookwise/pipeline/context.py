@@ -96,4 +96,4 @@ class Context:
     def source(self, key: str, spec: str) -> ModelSource:
         """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""
         options = ModelOptions(device=self.recipe.device, dtype=self.recipe.dtype)
-        return ModelSource(key, lambda: open_model(spec, options), lambda: fingerprint(spec))
+        return ModelSource(key, lambda: open_model(spec, options), lambda: fingerprint(spec, options))
