@@ -8,15 +8,16 @@ written before a field was added can still be read.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
 __all__ = ["from_record", "schema_of", "to_record"]
 
+_Read = Callable[[Any], Any]
 _PLAIN = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 
 
@@ -32,8 +33,26 @@ def to_record(row: Any) -> dict[str, Any]:
 
 def from_record(row_type: type, record: Mapping[str, Any]) -> Any:
     """Return a row from plain values; TypeError when a field without a default is missing."""
-    hints = _hints(row_type)
-    return row_type(**{name: _value(hints[name], record[name]) for name in _names(row_type) if name in record})
+    values = {}
+    for name, read in _readers(row_type):
+        if name in record:
+            value = record[name]
+            values[name] = value if read is None or value is None else read(value)
+    return row_type(**values)
+
+
+@cache
+def _readers(row_type: type) -> tuple[tuple[str, _Read | None], ...]:
+    """Return each field and how its plain value is read; None: it is already what the field holds."""
+    return tuple((name, _reader(hint)) for name, hint in _hints(row_type).items())
+
+
+def _reader(hint: Any) -> _Read | None:
+    kind, _ = _optional(hint)
+    if get_origin(kind) is tuple:
+        item = _reader(get_args(kind)[0])
+        return tuple if item is None else lambda values: tuple(None if v is None else item(v) for v in values)
+    return partial(from_record, kind) if isinstance(kind, type) and is_dataclass(kind) else None
 
 
 def _names(row_type: type) -> list[str]:
@@ -82,10 +101,3 @@ def _plain(value: Any) -> Any:
         # Half a surrogate pair, as broken JSON may hold, has no UTF-8 form; it becomes the replacement character.
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return to_record(value) if is_dataclass(value) else value
-
-
-def _value(hint: Any, plain: Any) -> Any:
-    kind, _ = _optional(hint)
-    if isinstance(plain, Sequence) and not isinstance(plain, str):
-        return tuple(_value(get_args(kind)[0], item) for item in plain)
-    return from_record(kind, plain) if isinstance(plain, Mapping) else plain
