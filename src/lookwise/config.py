@@ -41,7 +41,7 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
                 f"no recipe {recipe!r}: neither a file nor a shipped one; {nearest(recipe, shipped_names())}"
             )
         path = shipped(recipe)
-    values = _yaml(path.read_text(encoding="utf-8"), str(path))
+    values = _values(path)
     for item in overrides:
         key, found, text = item.partition("=")
         if not found:
@@ -49,6 +49,17 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
         values[key.strip()] = _yaml_value(text, f"--set {key}")
     values.setdefault("name", path.stem)
     return parse(values, str(path))
+
+
+def _values(path: Path) -> dict[str, Any]:
+    """Return a recipe's values; those of a table's YAML are its `recipe` section and the table itself as the data."""
+    values = _yaml(path.read_text(encoding="utf-8"), str(path))
+    if "table" not in values or "data" in values:
+        return values
+    settings = values.get("recipe", {})
+    if not isinstance(settings, dict):
+        raise RecipeError(f"{path}: recipe: expected keys and values of a recipe, found {settings!r}")
+    return {"name": path.stem, "source": "table", "test_splits": ["test"], **settings, "data": str(path)}
 
 
 def parse(values: Mapping[str, Any], origin: str) -> Recipe:

@@ -6,13 +6,14 @@ the truth where the data was generated with it.  Nothing downstream can tell the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from lookwise.benchmarks.catalog import find_benchmark, find_task
+from lookwise.benchmarks.own import OwnTable, own_benchmark, read_own
 from lookwise.benchmarks.wording import prompt_digest, reworded, whose
 from lookwise.errors import DataError
 from lookwise.recipe import Recipe
@@ -20,6 +21,7 @@ from lookwise.rows import Prediction, Utility
 from lookwise.sample import Sample
 from lookwise.sources import mmecinstruct
 from lookwise.sources.rejected import Rejected
+from lookwise.sources.table import read_table
 from lookwise.task import Task
 
 __all__ = ["Data", "limited", "open_data"]
@@ -36,6 +38,7 @@ class Data:
     path: Path
     tasks: Mapping[str, Task]
     recipe: Recipe
+    own: OwnTable | None = None
 
     def prepare(self) -> None:
         """Generate the shop where it is not there yet; other data must exist."""
@@ -48,16 +51,21 @@ class Data:
 
     def read(self) -> Iterator[Sample | Rejected]:
         """Yield the samples of the run's tasks, at most the recipe's number per task and split."""
-        wanted = {s for s in ("train", "val") if self.recipe.readers != "zero-shot"} | set(self.recipe.test_splits)
-        file = self.path / "dataset.json" if self.path.is_dir() else self.path
+        tuning = ("train", "val") if self.recipe.readers != "zero-shot" else ()
         taken: dict[tuple[str, str], int] = {}
-        for row in mmecinstruct.read(file, tasks=[t.short for t in self.tasks.values()], splits=sorted(wanted)):
+        for row in self._rows((*tuning, *self.recipe.test_splits)):
             if isinstance(row, Sample):
                 place = (row.task, row.split)
                 taken[place] = taken.get(place, 0) + 1
                 if 0 < self.recipe.samples.get(row.split, 0) < taken[place]:
                     continue
             yield row
+
+    def _rows(self, splits: Sequence[str]) -> Iterator[Sample | Rejected]:
+        if self.own is not None:
+            return read_table(self.own.table, self.own, splits=splits)
+        file = self.path / "dataset.json" if self.path.is_dir() else self.path
+        return mmecinstruct.read(file, tasks=[t.short for t in self.tasks.values()], splits=splits)
 
     def utilities(self) -> list[Utility]:
         """Return the truth about every picture, where the data was generated with it."""
@@ -87,6 +95,8 @@ class Data:
 def open_data(recipe: Recipe, folder: Path, prompts: Path | None) -> Data:
     """Return a recipe's data; every unknown task, hole or file is refused here, before any model loads."""
     kind = _kind(recipe)
+    if kind == "table":
+        return _own_data(recipe, prompts)
     benchmark = reworded(find_benchmark("mmecinstruct"), recipe.prompts, prompts)
     wanted = {find_task(name).name for name in recipe.tasks} or {task.name for task in benchmark.tasks}
     tasks = {task.name: task for task in benchmark.tasks if task.name in wanted}
@@ -95,6 +105,15 @@ def open_data(recipe: Recipe, folder: Path, prompts: Path | None) -> Data:
     if kind != "bazaar":
         data.prepare()
     return data
+
+
+def _own_data(recipe: Recipe, prompts: Path | None) -> Data:
+    path = Path(recipe.data)
+    if not path.is_file():
+        raise DataError(f"no table description at {path}; give the YAML of a table")
+    own = read_own(path)
+    tasks = {task.name: task for task in own_benchmark(own, recipe.prompts, prompts).tasks}
+    return Data("table", path, MappingProxyType(tasks), recipe, own)
 
 
 def _kind(recipe: Recipe) -> str:

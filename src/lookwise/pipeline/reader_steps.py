@@ -20,7 +20,7 @@ from lookwise.stages.evidence import shown_captions
 from lookwise.training.examples import Example
 from lookwise.training.tune import TuneSettings, tune
 
-__all__ = ["adapters", "predictions", "readers"]
+__all__ = ["adapter_folder", "adapters", "ask_readers", "predictions", "readers"]
 
 Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
 """policy -> sample id -> slot -> caption."""
@@ -105,9 +105,16 @@ def readers(context: Context) -> list[tuple[Reader, str]]:
 
 def predictions(context: Context) -> None:
     """Ask every reader under every policy; add the exact ceilings where the shop's truth is known."""
+    samples = context.samples(context.recipe.test_splits)
+    known = {s.id for s in samples}
+    rows = ask_readers(context, samples, readers(context))
+    context.write("ceilings", Prediction, [row for row in context.data.ceilings() if row.sample_id in known])
+    context.write("predictions", Prediction, rows)
+
+
+def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tuple[Reader, str]]) -> list[Prediction]:
+    """Return what the readers answer under the recipe's policies, sample by sample."""
     recipe = context.recipe
-    samples = context.samples(recipe.test_splits)
-    found = readers(context)
     shown = shown_by_policy(context)
     stage = AnswerStage(
         tasks=context.tasks,
@@ -120,6 +127,4 @@ def predictions(context: Context) -> None:
     rows = run_stage(
         stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
     )
-    known = {s.id for s in samples}
-    context.write("ceilings", Prediction, [row for row in context.data.ceilings() if row.sample_id in known])
-    context.write("predictions", Prediction, [row for s in samples for row in rows[s.id]])
+    return [row for s in samples for row in rows[s.id]]

@@ -1,0 +1,83 @@
+"""`lookwise tasks | recipes | models | prompts show`: what there is, a line each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from lookwise import config
+from lookwise.commands.printing import say, say_json
+from lookwise.errors import UsageError, nearest
+
+__all__ = ["models", "prompts_show", "recipes", "tasks"]
+
+
+def tasks(arguments: argparse.Namespace) -> int:
+    """List the tasks."""
+    from lookwise.benchmarks.catalog import BENCHMARKS
+
+    rows = [
+        {
+            "name": task.name,
+            "title": task.title,
+            "metric": task.metrics[0].name,
+            "answers": list(task.labels),
+            "splits": list(task.splits),
+            "source": task.source,
+        }
+        for benchmark in BENCHMARKS.values()
+        for task in benchmark.tasks
+    ]
+    return _print(rows, arguments.json, lambda r: f"{r['name']:<52} {r['metric']:<12} {r['title']}")
+
+
+def recipes(arguments: argparse.Namespace) -> int:
+    """List the shipped recipes."""
+    rows = [{"name": name, "title": config.load(name).title} for name in config.shipped_names()]
+    return _print(rows, arguments.json, lambda r: f"{r['name']:<14} {r['title']}")
+
+
+def models(arguments: argparse.Namespace) -> int:
+    """List the bundled models, and say how others are named."""
+    from lookwise.models.place import bundled
+
+    rows = [{"name": f"tiny:{name}", **_card(name)} for name in bundled()]
+    _print(rows, arguments.json, lambda r: f"{r['name']:<18} {r['class'] or '':<32} {r['parameters'] or 0:>10,} parameters")
+    if not arguments.json:
+        say("hf:ORG/NAME or hf:FOLDER  a transformers checkpoint; add +FOLDER for a LoRA adapter on it")
+    return 0
+
+
+def _card(name: str) -> dict[str, Any]:
+    """Return class and size from a bundled model's card."""
+    import lookwise.models
+
+    file = Path(lookwise.models.__file__).parent / "tiny" / name / "card.json"
+    values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {key: values.get(key) for key in ("class", "parameters")}
+
+
+def prompts_show(arguments: argparse.Namespace) -> int:
+    """Print one prompt and whose wording it is."""
+    from lookwise.benchmarks.catalog import find_task
+    from lookwise.benchmarks.wording import USES, prompts
+
+    folder = Path(arguments.prompts) if arguments.prompts else None
+    task = find_task(arguments.task)
+    if arguments.use not in USES:
+        raise UsageError(f"no use {arguments.use!r}; {nearest(arguments.use, USES)}")
+    prompt = prompts(arguments.prompt_set, task.short, folder)[arguments.use]
+    say(f"# {prompt.origin}")
+    say(prompt.text.rstrip("\n"))
+    return 0
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool, line: Any) -> int:
+    if as_json:
+        say_json(rows)
+    else:
+        for row in rows:
+            say(line(row))
+    return 0

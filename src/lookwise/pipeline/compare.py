@@ -1,0 +1,89 @@
+"""Two finished runs on the samples that they share: paired differences, with one correction over all of them.
+
+In: two run folders.  Out: plain records, one per task, split, reader and policy that both runs have.  A reader of one
+run is matched with that of the other by training and tuned_on, so that runs of different models can be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lookwise.benchmarks.catalog import find_task
+from lookwise.benchmarks.scores import compare_predictions
+from lookwise.errors import RunError
+from lookwise.metrics.statistics import holm
+from lookwise.rows import Prediction
+from lookwise.runs.store import is_complete, read_json, read_rows
+from lookwise.sample import Sample
+from lookwise.task import Task
+
+__all__ = ["compare_runs"]
+
+_Key = tuple[str, str, str, str, str]
+
+
+def compare_runs(run_a: Path, run_b: Path) -> list[dict[str, Any]]:
+    """Return the differences a - b, in the order of run a."""
+    samples = {s.id: s for s in _rows(run_a, "samples", Sample)}
+    theirs = {s.id: s for s in _rows(run_b, "samples", Sample)}
+    _check_shared(run_a, run_b, samples, theirs)
+    a, b = _groups(run_a, samples), _groups(run_b, theirs)
+    rows = [_difference(key, samples, a[key], b[key]) for key in a if key in b]
+    if not rows:
+        raise RunError(f"{run_a} and {run_b} have no task, split, policy and kind of reader in common")
+    known = [row["p"] for row in rows if row["p"] is not None]
+    corrected = iter(holm(known))
+    return [{**row, "p_holm": None if row["p"] is None else next(corrected)} for row in rows]
+
+
+def _check_shared(run_a: Path, run_b: Path, ours: dict[str, Sample], theirs: dict[str, Sample]) -> None:
+    shared = [i for i in ours if i in theirs]
+    if not shared:
+        raise RunError(f"{run_a} and {run_b} share no sample; compare runs on the same data")
+    for i in shared:
+        if (ours[i].fields, ours[i].target) != (theirs[i].fields, theirs[i].target):
+            raise RunError(f"sample {i!r} differs between {run_a} and {run_b}: they were made on different data")
+
+
+def _rows(run: Path, stage: str, kind: type[Any]) -> list[Any]:
+    folder = run / "rows" / stage
+    if not is_complete(folder):
+        state = read_json(run / "run.json")["state"] if (run / "run.json").exists() else "no run there"
+        raise RunError(f"{run}: no finished {stage} ({state}); give the folder of a finished run")
+    return read_rows(folder, kind)
+
+
+def _groups(run: Path, samples: dict[str, Sample]) -> dict[_Key, list[Prediction]]:
+    groups: dict[_Key, list[Prediction]] = {}
+    for row in _rows(run, "predictions", Prediction):
+        groups.setdefault((row.task, row.split, row.policy, row.training, row.tuned_on), []).append(row)
+    return groups
+
+
+def _difference(
+    key: _Key, samples: dict[str, Sample], a: Iterable[Prediction], b: Iterable[Prediction]
+) -> dict[str, Any]:
+    task, split, policy, training, tuned_on = key
+    declared = _task(task)
+    result = compare_predictions({task: declared}, samples, a, b)
+    return {
+        "task": task,
+        "split": split,
+        "policy": policy,
+        "reader": f"tuned on {tuned_on}" if tuned_on else training,
+        "metric": declared.metrics[0].name,
+        "value": result.value,
+        "low": result.low,
+        "high": result.high,
+        "p": None if math.isnan(result.p) else result.p,
+        "only_a": result.only_a,
+        "only_b": result.only_b,
+        "n": result.n,
+    }
+
+
+def _task(name: str) -> Task:
+    return find_task(name)

@@ -1,0 +1,145 @@
+"""Answers for rows without gold, by the reader and policy of a finished run.
+
+In: a run's folder, a table with the columns of the run's own (or a dataset in MMECInstruct's layout, for a run on one).
+Out: one record per row, in the order of the table, a reason where there is no answer; rows that are no samples too.
+The work lies in a folder of its own inside the run, so that an interrupted prediction goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lookwise.errors import DataError, RunError, nearest
+from lookwise.inference import Display
+from lookwise.pipeline import picture_steps
+from lookwise.pipeline.context import Context
+from lookwise.pipeline.data import Data, open_data
+from lookwise.pipeline.reader_steps import ask_readers, readers
+from lookwise.recipe import Recipe
+from lookwise.rows import Prediction, Utility
+from lookwise.runs.ledger import Ledger
+from lookwise.runs.lock import RunLock
+from lookwise.runs.replies import ReplyStore
+from lookwise.runs.store import is_complete, read_json
+from lookwise.sample import Sample
+from lookwise.sources import mmecinstruct
+from lookwise.sources.rejected import Rejected
+from lookwise.sources.table import read_table
+from lookwise.stages.answer import Reader
+
+__all__ = ["predict"]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A policy, its readers with the specs that open them, and the best validation accuracy it reached."""
+
+    policy: str
+    readers: tuple[tuple[Reader, str], ...]
+    accuracy: float
+
+
+def predict(
+    run: Path, recipe: Recipe, table: Path, policy: str | None, display: Display | None
+) -> list[dict[str, Any]]:
+    """Return the answers; `policy` None takes the one whose tuned reader was most accurate on validation data."""
+    record = read_json(run / "run.json") if (run / "run.json").is_file() else {}
+    if record.get("state") != "done":
+        state = record.get("state", "no run.json")
+        raise RunError(f"{run}: not a finished run ({state}); run its recipe to the end first")
+    data = open_data(recipe, run, None)
+    rows = list(_rows(data, table))
+    samples = [row for row in rows if isinstance(row, Sample)]
+    if not samples:
+        why = f"; the first row: {rows[0].reason}" if rows and isinstance(rows[0], Rejected) else ""
+        raise DataError(f"{table}: no row that this run can answer{why}")
+    with RunLock(run):
+        predictions = _answer(run, recipe, data, samples, table, policy, display)
+    return [_record(row, predictions) for row in rows]
+
+
+def _rows(data: Data, table: Path) -> Iterator[Sample | Rejected]:
+    """Yield the table's rows, without gold and all of one split, so that nothing downstream can look at either."""
+    if not table.is_file():
+        raise DataError(f"no table {table}; give CSV, JSONL or Parquet (or a dataset.json)")
+    if data.own is not None:
+        found = read_table(table, replace(data.own, table=table, gold=None, split=None))
+    else:
+        found = mmecinstruct.read(table, tasks=[t.short for t in data.tasks.values()])
+    for row in found:
+        yield replace(row, target=None, split="test") if isinstance(row, Sample) else row
+
+
+def _answer(
+    run: Path,
+    recipe: Recipe,
+    data: Data,
+    samples: list[Sample],
+    table: Path,
+    policy: str | None,
+    display: Display | None,
+) -> dict[str, Prediction]:
+    with ReplyStore(run / "replies.sqlite") as replies:
+        base = Context(recipe, run, data, replies, Ledger(), None)
+        chosen = _choose(base, policy)
+        name = hashlib.sha256(table.read_bytes() + chosen.policy.encode()).hexdigest()[:12]
+        folder = run / "predict" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        asked = replace(recipe, policies=(chosen.policy,), tune_on=(), readers="zero-shot", test_splits=("test",))
+        context = Context(asked, folder, data, replies, Ledger(folder / "calls.json", f"predict-{name}"), display)
+        context.write("samples", Sample, samples)
+        context.write("utilities", Utility, [])
+        for stage, step in (
+            ("captions", picture_steps.captions),
+            ("ballots", picture_steps.ballots),
+            ("evidence", picture_steps.evidence),
+        ):
+            if not is_complete(context.rows_folder(stage)):
+                step(context)
+        answers = ask_readers(context, samples, chosen.readers)
+    return {row.sample_id: row for row in answers}
+
+
+def _choose(context: Context, policy: str | None) -> _Chosen:
+    """Return the policy asked for, or the one that did best on validation data."""
+    options: dict[str, list[tuple[Reader, str]]] = {}
+    for reader, spec in readers(context):
+        options.setdefault(reader.tuned_on or "none", []).append((reader, spec))
+    known = {p.name: p for p in context.policies}
+    usable = [name for name in options if name in known and known[name].selector not in ("random", "oracle")]
+    if policy is not None and policy not in usable:
+        raise RunError(f"{context.folder} has no reader for policy {policy!r}; {nearest(policy, usable)}")
+    names = [policy] if policy is not None else usable
+    if not names:
+        raise RunError(f"{context.folder}: no reader that could answer without the truth")
+    ranked = [_Chosen(name, tuple(options[name]), _accuracy(options[name])) for name in names]
+    return max(ranked, key=lambda c: c.accuracy)
+
+
+def _accuracy(found: list[tuple[Reader, str]]) -> float:
+    """Return the mean validation accuracy that the readers' cards state; 0 where there is none."""
+    values = []
+    for _, spec in found:
+        card = Path(spec.partition("+")[2]) / "card.json"
+        best = read_json(card).get("best") if card.is_file() else None
+        tasks = (best or {}).get("tasks", {})
+        values += list(tasks.values())
+    return sum(values) / len(values) if values else 0.0
+
+
+def _record(row: Sample | Rejected, predictions: dict[str, Prediction]) -> dict[str, Any]:
+    if isinstance(row, Rejected):
+        return {"sample_id": None, "row": row.row, "task": None, "answer": None, "policy": None, "reason": row.reason}
+    found = predictions[row.id]
+    return {
+        "sample_id": row.id,
+        "row": None,
+        "task": row.task,
+        "answer": found.answer,
+        "policy": found.policy,
+        "reason": found.reason,
+    }
