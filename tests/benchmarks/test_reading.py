@@ -91,6 +91,19 @@ UNSTATED = [
     (ACTS, ["dis-agreement", "opinion"]),
 ]
 
+STATED += [
+    (SENTIMENT, "B", ["The correct answer is option B.", "Final answer: B", "The answer is probably B.", "Answer → B"]),
+    (SENTIMENT, "B", ["\\boxed{B}", "The user likes it, so B.", "Answer\nB", "A is too strong, but the answer is B"]),
+    (SENTIMENT, "C", ["A: very positive\nB: positive\nC: neutral\nThe answer is C", "C. neutral, since B is too warm"]),
+    (SENTIMENT, "A", ["A: very positive (not B)", "(a) very positive"]),
+]
+UNSTATED += [
+    (
+        SENTIMENT,
+        ["A. The answer is B.", "A; B", "A\nB", "It is either A or B.", "Options: A, B, C", "The answer is F", "1"],
+    ),
+]
+
 
 def flat(table):
     return [(reading, *rest, reply) for reading, *rest, replies in table for reply in replies]
@@ -108,6 +121,7 @@ def test_what_is_not_stated_is_a_failure(reading, reply):
 
 YES = ["yes", "Yes.", "YES!", "**Yes**", "'yes'", "- yes", "Yes, there is no doubt", "yes no doubt", "I think yes"]
 YES += ["Yes. It helps.", "Yes the caption helps", "The caption helps: yes", "Output: Yes", "\nyes\n", "yes, no doubt"]
+YES += ["Definitely yes!", "Sure, yes", "The answer should be: yes", "Yes. The answer is yes."]
 NO = ["no", "No.", "nO", "No, it is not.", "No it does not help", "The answer is no.", "I'd say no.", "no, no, no"]
 NEITHER = ["", "none", "Not helpful", "no doubt", "No information is given", "there is no box", "No-one knows", "y"]
 NEITHER += ["yes and no", "Yes or no", "yes/no", "Yes/no question", "yes no", "Yes: No", "No. Yes.", "not yes"]

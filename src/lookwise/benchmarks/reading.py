@@ -6,7 +6,7 @@ answer stated, or None.  It knows no task and no gold, and it never guesses.
 How it reads, in this order, after case, quotes and markdown are put aside:
 1. The whole reply is an answer, or an option's text.
 2. It says where its answer is ("the answer is", "option", "I choose", "sentiment:"): that answer counts, unless another
-   is offered beside it ("B or C") or stated elsewhere.
+   is offered beside it ("B or C"), stated elsewhere, or opens the reply ("Yes, the answer is no").
 3. It opens with an answer ("B: ...", "Yes, because"): that one, unless another is stated later.
 4. Otherwise the only answer that it names, if none is denied ("not A but B" states nothing).
 A letter must stand like an answer (a capital before a mark, in brackets): an article or pronoun ("a", "I") is a word.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,14 +45,21 @@ class _Mention:
 # A word character, but for scripts that write without spaces: "是positive" names the label.
 _WORD = r"[^\W\u2e80-\u9fff\uac00-\ud7af]"
 _OPEN = r"[\s(\[{<]*"
+_LONE = re.compile(rf"(?<!{_WORD})(?<!{_WORD}-)[A-Za-z](?!{_WORD})(?!-{_WORD})(?!'{_WORD})")
+_BEFORE = re.compile(rf"(?:{_WORD}|{_WORD}-)$")
+_AFTER = re.compile(rf"{_WORD}|[-']{_WORD}")
+_LED = re.compile(rf"(?<!{_WORD})([A-Za-z])([\s:.)\]\-]+)$")
+_CAPITALS = frozenset("BCDEFGHJKLMNOPQRSTUVWXYZ")
+"""Capitals that are no word by themselves, so that they may stand before a text without a mark."""
 _NOUN = (
     r"(?:answer|option|choice|label|letter|category|relation(?:ship)?|relevance|sentiment|emotion|intent(?:ion)?|act|style|"
     r"behaviou?r|prediction|verdict|class|classification|result|response|decision|conclusion|output|rating|"
     r"recommendation|next product)"
 )
 _BE = r"(?:is|was|would be|should be|must be|will be)"
+_SURELY = r"(?:probably|likely|most likely|clearly|definitely|certainly|absolutely|surely|therefore|thus)"
 _STATED = re.compile(
-    rf"(?:\b{_NOUN}\s*(?:{_BE}\b\s*[:=\-]*|[:=]|->)|\b(?:answer|option|choice|label|letter)|"
+    rf"(?:\b{_NOUN}\s*(?:{_BE}\b(?:\s+{_SURELY}\b)?\s*[:=\-]*|[:=]|->|→)|\b(?:answer|option|choice|label|letter)|"
     rf"\b(?:choose|pick|select|go with|going with|say|predict|recommend|vote)\b:?)"
     rf"\s*(?:(?:the\s+)?(?:option|choice|letter|label|category)\s*:?)?{_OPEN}$",
     re.IGNORECASE,
@@ -67,7 +75,7 @@ _BESIDE = re.compile(
     rf"(?:(?:or|and|also|maybe|perhaps|possibly|option|choice|the)\b\s*)*{_OPEN}$",
     re.IGNORECASE,
 )
-_MARK = r"\s*(?:[.,:;!?)\]}>/|=\-]|\n|$)"
+_MARK = r"\s*(?:[.,:;!?()\]}>/|=\-]|\n|$)"
 _REASON = r"\s+(?:because|since|as|given|based|due)\b"
 _BRACKETED = re.compile(r"[(\[{<]\w[)\]}>]")
 _CLOSES = re.compile(rf"{_MARK}|{_REASON}")
@@ -76,12 +84,18 @@ _LABELS = re.compile(r"\s*[:)\]]")
 _CLAUSE = re.compile(
     rf"(?:^|[.,:;!?\n(\[{{<>/=\-]|\b(?:be|with|and|or|so|thus|hence|therefore|think|is)\b){_OPEN}$", re.IGNORECASE
 )
-_SAID = re.compile(r"(?:^|[.,:;!?\n(\[{<>/=\-]|\b(?:and|or|so|thus|hence|therefore|think)\b)[\s(\[{<]*$", re.IGNORECASE)
+_SAID = re.compile(
+    rf"(?:^|[.,:;!?\n(\[{{<>/=\-]|\b(?:and|or|so|hence|think|{_SURELY})\b){_OPEN}$",
+    re.IGNORECASE,
+)
+_BRIEF = re.compile(r"\s*(?:[.,;!\n]|$)")
 _SUBJECT = re.compile(r"\s+(?:it|this|that|these|those|the|there|i|we|they)\b", re.IGNORECASE)
 
 
 def read_answer(reply: str, reading: Reading) -> str | None:
     """Return the one answer that the reply states, or None when it states none or more than one."""
+    if reply in reading.answers:
+        return reply
     text = _plain(reply)
     names = _names(reading)
     whole = names.get(_key(text.strip(" \n.,:;!?()[]{}<>-")))
@@ -90,7 +104,10 @@ def read_answer(reply: str, reading: Reading) -> str | None:
     found = _mentions(text, reading)
     stated = [m for m in found if _stands(m, text) and _STATED.search(text, 0, m.start) and not _denied(m, text)]
     if stated:
-        return _agreed(stated, [o for m in stated for o in _beside(m, found, text)])
+        # A reply may list the options first; only a bare answer at its head speaks against the stated one.
+        bare = (m for m in found[:1] if m.letter or not reading.texts)
+        head = [m for m in bare if _opens(m, text) and _BRIEF.match(text, m.end)]
+        return _agreed([*stated, *head], [o for m in stated for o in _beside(m, found, text)])
     if found and _opens(found[0], text):
         first, rest = found[0], found[1:]
         later = [m for m in rest if _contradicts(first, m, text) and not _denied(m, text)]
@@ -132,34 +149,50 @@ def _names(reading: Reading) -> dict[str, str]:
     return names | {_key(_plain(answer)): answer for answer in reading.answers}
 
 
-@lru_cache(maxsize=4096)
-def _pattern(reading: Reading) -> re.Pattern[str]:
-    names = _names(reading)
-    words = sorted((key for key in names if len(key) > 1), key=len, reverse=True)
-    either = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in words) or r"(?!)"
-    keys = [key for key in names if len(key) == 1 and key.isalpha()]
-    lone = f"[{''.join(key + key.upper() for key in keys)}]" if keys else r"(?!)"
-    capital = f"[{''.join(key.upper() for key in keys if key not in 'ai')}]" if set(keys) - {"a", "i"} else r"(?!)"
-    return re.compile(
-        rf"(?<!{_WORD})(?<!{_WORD}-)(?:(?:(?P<led>{lone}(?=\s*[:.)\]\-])|{capital}(?=\s))[\s:.)\]\-]+)?"
-        rf"(?P<word>(?i:{either}))|(?P<lone>{lone}))"
-        rf"(?!{_WORD})(?!-{_WORD})(?!'{_WORD})"
-    )
-
-
 def _mentions(text: str, reading: Reading) -> list[_Mention]:
-    """Return every place that may name an answer, in order."""
+    """Return every place that may name an answer, in order: words and option texts first, the longest before all."""
     names = _names(reading)
+    low = _folded(text)
+    taken = bytearray(len(text))
     found = []
-    for match in _pattern(reading).finditer(text):
-        if match["lone"]:
-            found.append(_Mention(names[match["lone"].casefold()], match.start(), match.end(), match["lone"]))
-            continue
-        answer: str | None = names[_key(match["word"])]
-        if match["led"] and names[match["led"].casefold()] != answer:
-            answer = None
-        found.append(_Mention(answer, match.start(), match.end()))
-    return found
+    for key in sorted((key for key in names if len(key) > 1), key=len, reverse=True):
+        for start, end in _places(key, low):
+            if not any(taken[start:end]):
+                start, answer = _with_letter(text, start, names, names[key])
+                found.append(_Mention(answer, start, end))
+                taken[start:end] = b"x" * (end - start)
+    for match in _LONE.finditer(text):
+        answer = names.get(match[0].casefold())
+        if answer is not None and not taken[match.start()]:
+            found.append(_Mention(answer, match.start(), match.end(), match[0]))
+    return sorted(found, key=lambda m: m.start)
+
+
+def _folded(text: str) -> str:
+    """Return the text for comparison, place by place: lower case, line ends as spaces."""
+    low = text.replace("\n", " ").lower()
+    return low if len(low) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+def _places(key: str, low: str) -> Iterator[tuple[int, int]]:
+    """Yield where a name stands as words of its own."""
+    start = low.find(key)
+    while start >= 0:
+        end = start + len(key)
+        if not _BEFORE.search(low, max(0, start - 2), start) and not _AFTER.match(low, end):
+            yield start, end
+        start = low.find(key, start + 1)
+
+
+def _with_letter(text: str, start: int, names: Mapping[str, str], answer: str) -> tuple[int, str | None]:
+    """Return where an option's text begins with the letter before it, and the answer: None when the two disagree."""
+    led = _LED.search(text, max(0, start - 8), start)
+    if led is None:
+        return start, answer
+    letter = names.get(led[1].casefold())
+    if letter is None or (not led[2].strip() and led[1] not in _CAPITALS):
+        return start, answer
+    return led.start(1), answer if letter == answer else None
 
 
 # ------------------------------------------------------------------------------------------------ how a mention stands

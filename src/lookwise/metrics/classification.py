@@ -14,8 +14,9 @@ tables at once, which is what makes the bootstrap of statistics.py cheap.  The t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from lookwise.task import Metric
@@ -45,6 +46,7 @@ __all__ = [
 Over = Literal["parsed", "all"]
 Kind = Literal["accuracy", "precision", "recall", "f1"]
 Average = Literal["positive", "macro", "weighted"]
+_KINDS: tuple[Kind, ...] = ("precision", "recall", "f1")
 _NOTHING = "\x00failure"
 
 
@@ -68,23 +70,16 @@ class Score:
             return math.nan
         if self.kind == "accuracy":
             return sum(g == a for g, a in pairs) / len(pairs)
-        return self._by_sklearn([g for g, _ in pairs], [_NOTHING if a is None else a for _, a in pairs])
+        return self._by_sklearn(tuple(g for g, _ in pairs), tuple(_NOTHING if a is None else a for _, a in pairs))
 
-    def _by_sklearn(self, gold: list[str], answers: list[str]) -> float:
-        from sklearn.metrics import precision_recall_fscore_support
-
-        # As numbers: scikit-learn sorts and compares labels many times, and strings make that slow.
-        number = {label: i for i, label in enumerate(dict.fromkeys([*self.labels, *gold, *answers]))}
+    def _by_sklearn(self, gold: tuple[str, ...], answers: tuple[str, ...]) -> float:
+        scores, support = _by_class(gold, answers, self.labels)
+        each = scores[self.kind]
+        if self.average == "positive":
+            return each[self.labels.index(self.positive)]
         present = {*gold, *answers}
-        wanted = [self.positive] if self.average == "positive" else [c for c in self.labels if c in present]
-        scores = precision_recall_fscore_support(
-            [number[g] for g in gold],
-            [number[a] for a in answers],
-            labels=[number[label] for label in wanted],
-            average="weighted" if self.average == "weighted" else "macro",
-            zero_division=0.0,
-        )
-        return float(scores[("precision", "recall", "f1").index(self.kind)])
+        weights = support if self.average == "weighted" else [float(label in present) for label in self.labels]
+        return math.fsum(x * w for x, w in zip(each, weights, strict=True)) / math.fsum(weights)
 
     def of_counts(self, counts: Floats) -> Floats:
         """Return the score of each confusion table.
@@ -118,6 +113,29 @@ class Score:
             return np.asarray(each[..., self.labels.index(self.positive)])
         weights = support if self.average == "weighted" else ((support + answered) > 0).astype(float)
         return np.asarray((each * weights).sum(-1) / weights.sum(-1))
+
+
+@lru_cache(maxsize=4)
+def _by_class(
+    gold: tuple[str, ...], answers: tuple[str, ...], labels: tuple[str, ...]
+) -> tuple[Mapping[str, tuple[float, ...]], tuple[float, ...]]:
+    """Return precision, recall and F1 of each label, and how often it is gold.
+
+    One call of scikit-learn serves all scores of the same answers: its checks of the arguments take most of its time.
+    """
+    import numpy as np
+    from sklearn import config_context
+    from sklearn.metrics import precision_recall_fscore_support
+
+    number = {label: i for i, label in enumerate(dict.fromkeys([*labels, *gold, *answers]))}
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        *scores, support = precision_recall_fscore_support(
+            np.array([number[g] for g in gold]),
+            np.array([number[a] for a in answers]),
+            labels=np.arange(len(labels)),
+            zero_division=0.0,
+        )
+    return {n: tuple(map(float, v)) for n, v in zip(_KINDS, scores, strict=True)}, tuple(map(float, support))
 
 
 def accuracy(over: Over, labels: tuple[str, ...] = ()) -> Metric:
