@@ -161,8 +161,9 @@
         const answer = answerOf(sample, group, policy);
         const kind = !answer || answer[3] === null ? "" : answer[3] ? "good" : "bad";
         const here = group === chosen.group && policy === chosen.policy ? " chosen" : "";
-        const cell = make("td", kind + here, !answer ? "" : answer[1] === null ? "unreadable" : answer[1]);
-        into(line, cell);
+        const mark = kind === "good" ? " ✓" : kind === "bad" ? " ✗" : "";
+        const said = !answer ? "" : answer[1] === null ? "unreadable" : answer[1] + mark;
+        into(line, make("td", kind + here, said));
       }
       into(body, line);
     }
