@@ -88,6 +88,8 @@ _SAID = re.compile(
     rf"(?:^|[.,:;!?\n(\[{{<>/=\-]|\b(?:and|or|so|hence|think|{_SURELY})\b){_OPEN}$",
     re.IGNORECASE,
 )
+_NEAR = 80
+"""How many characters before a mention can tell how it is meant."""
 _BRIEF = re.compile(r"\s*(?:[.,;!\n]|$)")
 _SUBJECT = re.compile(r"\s+(?:it|this|that|these|those|the|there|i|we|they)\b", re.IGNORECASE)
 
@@ -102,7 +104,11 @@ def read_answer(reply: str, reading: Reading) -> str | None:
     if whole is not None:
         return whole
     found = _mentions(text, reading)
-    stated = [m for m in found if _stands(m, text) and _STATED.search(text, 0, m.start) and not _denied(m, text)]
+    stated = [
+        m
+        for m in found
+        if _stands(m, text) and _STATED.search(text, max(0, m.start - _NEAR), m.start) and not _denied(m, text)
+    ]
     if stated:
         # A reply may list the options first; only a bare answer at its head speaks against the stated one.
         bare = (m for m in found[:1] if m.letter or not reading.texts)
@@ -231,10 +237,12 @@ def _firm(mention: _Mention, text: str) -> bool:
         )
         if mention.letter.islower():
             return bracketed and bool(text[mention.end : mention.end + 1])
-        clause = _CLAUSE.search(text, 0, mention.start) and _CLOSES.match(text, mention.end)
+        clause = _CLAUSE.search(text, max(0, mention.start - _NEAR), mention.start) and _CLOSES.match(text, mention.end)
         return bool(_LABELS.match(text, mention.end) or clause)
     if _key(text[mention.start : mention.end]) in ("yes", "no"):
-        return bool(_SAID.search(text, 0, mention.start) and _CLOSES.match(text, mention.end))
+        return bool(
+            _SAID.search(text, max(0, mention.start - _NEAR), mention.start) and _CLOSES.match(text, mention.end)
+        )
     return True
 
 
@@ -247,7 +255,9 @@ def _contradicts(first: _Mention, other: _Mention, text: str) -> bool:
 
 
 def _denied(mention: _Mention, text: str) -> bool:
-    return bool(_DENIED.search(text, 0, mention.start) or _REJECTED.match(text, mention.end))
+    return bool(
+        _DENIED.search(text, max(0, mention.start - _NEAR), mention.start) or _REJECTED.match(text, mention.end)
+    )
 
 
 def _beside(mention: _Mention, found: list[_Mention], text: str) -> list[_Mention]:
