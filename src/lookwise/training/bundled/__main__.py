@@ -17,6 +17,9 @@ __all__ = ["TRAINERS", "main"]
 
 TRAINERS = {
     "captioner": ("lookwise.training.bundled.captioner", "train_captioner"),
+    "reader-s": ("lookwise.training.bundled.readers", "train_reader_s"),
+    "reader-m": ("lookwise.training.bundled.readers", "train_reader_m"),
+    "reader-l": ("lookwise.training.bundled.readers", "train_reader_l"),
     "judges": ("lookwise.training.bundled.judges", "train_judges"),
     "judge-a": ("lookwise.training.bundled.judges", "train_judge_a"),
     "judge-b": ("lookwise.training.bundled.judges", "train_judge_b"),
@@ -24,7 +27,7 @@ TRAINERS = {
     "judge-d": ("lookwise.training.bundled.judges", "train_judge_d"),
     "judge-e": ("lookwise.training.bundled.judges", "train_judge_e"),
 }
-"""name -> (module, function).  The function takes (out, *, quick, seed, say); a reader's name comes first."""
+"""name -> (module, function).  The function takes (out, *, quick, seed, say)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

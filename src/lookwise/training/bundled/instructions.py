@@ -1,60 +1,36 @@
 """What the bundled readers are pretrained on: shop language and questions of other kinds than any task's.
 
-In: a random.Random.  Out: `Episode`s, each a context of named lines (query, title, photo ...) and questions with
-answers: copy a line, find a value or the line or lettered option that has it, compare two lines, count what they share.
-Which products, captions (right, of another product, hidden, blank, absent) and wordings occur is drawn here.  It knows
-no task: nothing here asks for a substitute, relevance, a relation, an opinion, whether a question can be answered, what
-to buy next, or which category an item has among categories.
+In: a random.Random and how many questions.  Out: `Episode`s, each a context (contexts.py) and questions with answers:
+copy a line, find a value or the line or lettered option that has it, compare two lines, count what they share.  It
+knows no task: nothing here asks for a substitute, relevance, a relation, an opinion, whether a question can be
+answered, what to buy next, or which category an item has among categories.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lookwise.bazaar import words
 from lookwise.bazaar.lexicon import NUMBERS, VALUE_WORDS
-from lookwise.bazaar.world import (
-    COMPANIONS,
-    DEPARTMENTS,
-    MARKS,
-    OUT_OF_DOMAIN,
-    Product,
-    View,
-    World,
-    department,
-    draw_product,
-    in_domain,
-    see,
+from lookwise.bazaar.world import COMPANIONS, DEPARTMENTS, MARKS, World, department, draw_product
+from lookwise.training.bundled.contexts import (
+    ATTRIBUTES,
+    LAYOUTS,
+    Line,
+    Value,
+    all_worlds,
+    draw_facts,
+    draw_line,
+    draw_lines,
+    implied,
 )
 
-__all__ = ["ATTRIBUTES", "Episode", "Line", "Turn", "all_worlds", "draw_episode", "fixed_words", "plain_text"]
+__all__ = ["Episode", "Turn", "draw_episode", "fixed_words", "plain_text"]
 
-Value = str | int
-ATTRIBUTES = ("category", "colour", "pattern", "count", "mark", "material", "size", "style", "damage")
-_FAMILIES = words.FAMILIES
 LETTERS = "abcdefghijklmnopqrst"
-
 _ASKED_AS: Mapping[str, tuple[str, ...]] = {"mark": ("mark", "brand", "logo"), "count": ("pack", "count")}
-_LAYOUTS = (
-    ("query", "title", "photo"),
-    ("query", "title", "photo"),
-    ("title", "photo"),
-    ("query", "title"),
-    ("item one", "photo one", "item two", "photo two"),
-    ("document", "photo"),
-    ("review", "photo"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One named line of a context: its text, the facts it states, and the product that it speaks of."""
-
-    name: str
-    text: str
-    facts: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,82 +53,6 @@ class Episode:
     def context(self) -> str:
         """The lines as a prompt shows them."""
         return "\n".join(f"{line.name}: {line.text}" for line in self.lines)
-
-
-def all_worlds() -> World:
-    """Return the world of pretraining: every category, so that every word of the shop is known."""
-    return replace(in_domain(), categories=in_domain().categories + OUT_OF_DOMAIN)
-
-
-# -- contexts --------------------------------------------------------------------------------------------------------
-
-
-def _variant(product: Product, world: World, rng: random.Random) -> Product:
-    """Return the same product, one that differs in some attributes, or quite another one."""
-    fate = rng.random()
-    if fate < 0.3:
-        return product
-    other = draw_product(world, rng)
-    if fate < 0.45:
-        return other
-    changed = {a: other.get(a) for a in ATTRIBUTES if a not in ("category", "material") and rng.random() < 0.3}
-    if rng.random() < 0.25:
-        changed |= {"category": other.category, "material": other.material}
-    return replace(product, **changed)  # type: ignore[arg-type]
-
-
-def _facts(product: Product, share: float, rng: random.Random, damage: bool = False) -> dict[str, Value]:
-    names = [a for a in ATTRIBUTES if a not in ("category", "damage") and rng.random() < share]
-    facts = {a: product.get(a) for a in names}
-    noun = rng.random()
-    if noun < 0.7:
-        facts["category"] = product.category
-    elif noun < 0.85:
-        facts["department"] = department(product.category)
-    if damage:
-        facts["damage"] = product.damage
-    return facts
-
-
-def _view_facts(view: View) -> dict[str, Value]:
-    return {a: value for a in ATTRIBUTES if (value := view.get(a)) is not None}
-
-
-def _line(name: str, product: Product, world: World, rng: random.Random, family: str) -> Line:
-    share = rng.choice((0.25, 0.45, 0.7))
-    if name.startswith("photo"):
-        kind = rng.choices(("right", "hidden", "blank"), (0.84, 0.10, 0.06))[0]
-        view = see(world, product, kind, rng)
-        first = tuple(a for a in ATTRIBUTES if rng.random() < 0.25)
-        return Line(name, words.caption(view, first), _view_facts(view))
-    if name == "review":
-        facts = _facts(product, 0.2, rng)
-        damage = product.damage if rng.random() < 0.6 else None
-        text = words.review(rng.choice(("good", "fair", "poor", None)), damage, facts, rng, family)
-        return Line(name, text, {**facts, **({"damage": damage} if damage else {})})
-    if name == "document":
-        facts = _facts(product, 0.4, rng)
-        keys = list(facts)
-        rng.shuffle(keys)
-        cut = rng.randrange(len(keys) + 1)
-        parts = [{k: facts[k] for k in keys[:cut]}, {k: facts[k] for k in keys[cut:]}, {}]
-        rng.shuffle(parts)
-        return Line(name, "\n".join(words.snippet(p, rng, family) for p in parts), facts)
-    facts = _facts(product, share, rng)
-    say = words.query if name == "query" else words.title
-    return Line(name, say(facts, rng, family), facts)
-
-
-def _context(world: World, rng: random.Random, families: Sequence[str]) -> tuple[Line, ...]:
-    layout = rng.choice(_LAYOUTS)
-    product = draw_product(world, rng)
-    lines = []
-    for name in layout:
-        if name.startswith("photo") and len(layout) > 2 and rng.random() < 0.3:
-            continue
-        lines.append(_line(name, product, world, rng, rng.choice(families)))
-        product = _variant(product, world, rng)
-    return tuple(lines)
 
 
 # -- questions -------------------------------------------------------------------------------------------------------
@@ -192,6 +92,7 @@ _MATCHES = ("how many points of {one} and {two} agree?", "count what {one} and {
 _SAYS = ("does the {line} say {word}?", "is {word} said in the {line}?", "the {line} names {word}?")
 _LIST = ("tell all that the {line} says", "{line}: all points?")
 _TABLE = ("compare all points of {one} and {two}", "{one} and {two}: all points the same?")
+_SPELL = ("tell all points of {one} and {two}",)
 _WHO = ("which line says {word}?", "where is {word} said?")
 _OPTION_NAMES = ("which option names {word}?", "find the option with {word}", "{word}: which letter?")
 _OPTION_LIKE = ("which option has the {asked} of the {line}?", "find the option with the same {asked} as the {line}")
@@ -207,7 +108,7 @@ _REPLY_WORDS = (("same", "differ", "unknown"), ("yes", "no", "unknown"), ("yes",
 def _judged(question: str, truth: int, kind: str, rng: random.Random) -> Turn:
     """Return a question whose answer is 0 agree, 1 differ, 2 unknown, in one of several forms of reply."""
     replies = rng.choice(_REPLY_WORDS)
-    if rng.random() < 0.4:
+    if rng.random() < 0.25:
         order = list(dict.fromkeys(replies))
         rng.shuffle(order)
         offer = ", ".join(f"{letter} {reply}" for letter, reply in zip(LETTERS, order, strict=False))
@@ -231,15 +132,11 @@ def _ask_find(lines: Sequence[Line], rng: random.Random) -> Turn:
 
 
 def _verdict(one: Line, two: Line, attributes: Sequence[str]) -> int:
-    first, second = _implied(one.facts), _implied(two.facts)
+    first, second = implied(one.facts), implied(two.facts)
     shared = [a for a in attributes if a in first and a in second]
     if not shared:
         return 2
     return int(any(first[a] != second[a] for a in shared))
-
-
-def _implied(facts: Mapping[str, Value]) -> Mapping[str, Value]:
-    return {**facts, "department": department(str(facts["category"]))} if "category" in facts else facts
 
 
 def _ask_compare(lines: Sequence[Line], rng: random.Random) -> Turn:
@@ -291,17 +188,24 @@ def _ask_says(lines: Sequence[Line], rng: random.Random) -> Turn:
 def _ask_list(lines: Sequence[Line], rng: random.Random) -> Turn:
     """Every value of a line: as dense a lesson in finding as its length allows."""
     line = rng.choice(lines)
-    names = rng.sample(ATTRIBUTES, rng.randint(3, len(ATTRIBUTES)))
-    return Turn("list", rng.choice(_LIST).format(line=line.name), " ".join(f"{a} {_said(a, a, line)}" for a in names))
+    answer = " ".join(f"{a} {_said(a, a, line)}" for a in ATTRIBUTES)
+    return Turn("list", rng.choice(_LIST).format(line=line.name), answer)
 
 
 def _ask_table(lines: Sequence[Line], rng: random.Random) -> Turn:
     """Every attribute of two lines compared: as dense a lesson in comparing."""
     one, two = _pair(lines, rng)
-    names = rng.sample(ATTRIBUTES, rng.randint(3, len(ATTRIBUTES)))
     replies = _REPLY_WORDS[0]
-    answer = " ".join(f"{a} {replies[_verdict(one, two, (a,))]}" for a in names)
+    answer = " ".join(f"{a} {replies[_verdict(one, two, (a,))]}" for a in ATTRIBUTES)
     return Turn("table", rng.choice(_TABLE).format(one=one.name, two=two.name), answer)
+
+
+def _ask_spell(lines: Sequence[Line], rng: random.Random) -> Turn:
+    """Every attribute of two lines told and compared: the table with its working shown."""
+    one, two = _pair(lines, rng)
+    replies = _REPLY_WORDS[0]
+    points = (f"{a} {_said(a, a, one)} {_said(a, a, two)} {replies[_verdict(one, two, (a,))]}" for a in ATTRIBUTES)
+    return Turn("spell", rng.choice(_SPELL).format(one=one.name, two=two.name), " ".join(points))
 
 
 def _ask_who(lines: Sequence[Line], rng: random.Random) -> Turn:
@@ -329,20 +233,21 @@ def _ask_knowledge(_lines: Sequence[Line], rng: random.Random) -> Turn:
 
 _Asker = Callable[[Sequence[Line], random.Random], Turn]
 _QUESTIONS: tuple[tuple[float, float, _Asker], ...] = (
-    (0.14, 0.12, _ask_find),
-    (0.18, 0.22, _ask_compare),
-    (0.14, 0.34, _ask_agree),
-    (0.06, 0.06, _ask_differs),
-    (0.02, 0.04, _ask_matches),
-    (0.06, 0.10, _ask_says),
-    (0.04, 0.03, _ask_who),
-    (0.02, 0.02, _ask_copy),
-    (0.04, 0.04, _ask_knowledge),
-    (0.14, 0.01, _ask_list),
-    (0.20, 0.02, _ask_table),
+    (0.14, 0.14, _ask_find),
+    (0.22, 0.22, _ask_compare),
+    (0.14, 0.32, _ask_agree),
+    (0.05, 0.06, _ask_differs),
+    (0.01, 0.03, _ask_matches),
+    (0.07, 0.10, _ask_says),
+    (0.03, 0.03, _ask_who),
+    (0.01, 0.02, _ask_copy),
+    (0.03, 0.03, _ask_knowledge),
+    (0.08, 0.01, _ask_list),
+    (0.18, 0.03, _ask_table),
+    (0.04, 0.01, _ask_spell),
 )
 """Share among the questions of a dense episode, share among those of a single one, and the question."""
-_PAIRED = (_ask_compare, _ask_agree, _ask_differs, _ask_matches, _ask_table)
+_PAIRED = (_ask_compare, _ask_agree, _ask_differs, _ask_matches, _ask_table, _ask_spell)
 
 
 def _ask(lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
@@ -357,7 +262,7 @@ def _options_episode(world: World, rng: random.Random, families: Sequence[str], 
     """Lines of lettered options beside one described product; find the letter by a word, a value or the best match."""
     family = rng.choice(families)
     product = draw_product(world, rng)
-    line = _line(rng.choice(("photo", "title", "query")), product, world, rng, family)
+    line = draw_line(rng.choice(("photo", "title", "query")), product, world, rng, family)
     count = rng.choice((3, 4, 5, 6, 6, 8, 12))
     attribute = rng.choice([a for a in ATTRIBUTES if a != "category"])
     if rng.random() < 0.5:  # one word an option
@@ -366,8 +271,8 @@ def _options_episode(world: World, rng: random.Random, families: Sequence[str], 
         texts = [words.value_word(attribute, v, rng) for v in values]
         facts: list[Mapping[str, Value]] = [{attribute: v} for v in values]
     else:  # a short description an option; one of them speaks of the line's product
-        facts = [_facts(draw_product(world, rng), 0.35, rng) for _ in range(count - 1)]
-        facts.insert(rng.randrange(count), _facts(product, 0.5, rng))
+        facts = [draw_facts(draw_product(world, rng), 0.35, rng) for _ in range(count - 1)]
+        facts.insert(rng.randrange(count), draw_facts(product, 0.5, rng))
         texts = [words.history_item(1, f, rng, family).split(": ", 1)[1] for f in facts]
     lines = tuple(Line(LETTERS[i], text, f) for i, (text, f) in enumerate(zip(texts, facts, strict=True)))
     turns = tuple(_ask_option(line, lines, rng) for _ in range(questions))
@@ -401,13 +306,17 @@ def _overlap(option: Line, line: Line) -> float:
 # -- what callers draw -----------------------------------------------------------------------------------------------
 
 
-def draw_episode(rng: random.Random, questions: int, families: Sequence[str] = _FAMILIES) -> Episode:
-    """Draw a context and this many questions about it."""
+_OPTIONS_SHARE = 0.2
+
+
+def draw_episode(rng: random.Random, questions: tuple[int, int], families: Sequence[str] = words.FAMILIES) -> Episode:
+    """Draw a context and, from the fewest to the most, questions about it."""
     world = all_worlds()
-    if rng.random() < 0.2:
-        return _options_episode(world, rng, families, questions)
-    lines = _context(world, rng, families)
-    return Episode(lines, tuple(_ask(lines, rng, questions > 2) for _ in range(questions)))
+    count = rng.randint(*questions)
+    if rng.random() < _OPTIONS_SHARE:
+        return _options_episode(world, rng, families, count)
+    lines = draw_lines(world, rng, families)
+    return Episode(lines, tuple(_ask(lines, rng, count > 2) for _ in range(count)))
 
 
 def plain_text(rng: random.Random) -> str:
@@ -426,9 +335,9 @@ def fixed_words() -> tuple[str, ...]:
     """Return every text of the templates, from which the tokenizer takes its words."""
     templates = (
         *_FIND, *_COMPARE, *_AGREE, *_DIFFERS, *_MATCHES, *_SAYS, *_WHO, *_OPTION_NAMES, *_OPTION_LIKE,
-        *_OPTION_AGREES, *_COPY, *_LIST, *_TABLE, *_DEPARTMENT, *_LINK, *_LINK_BACK,
+        *_OPTION_AGREES, *_COPY, *_LIST, *_TABLE, *_SPELL, *_DEPARTMENT, *_LINK, *_LINK_BACK,
     )  # fmt: skip
-    named = (n for layout in _LAYOUTS for n in layout)
+    named = (n for layout in LAYOUTS for n in layout)
     asked = (n for names in _ASKED_AS.values() for n in names)
     rest = ("answer or with the letter yes no same differ unknown none goes with is item",)
     return (*templates, *_NUMBERED, *ATTRIBUTES, *DEPARTMENTS, *named, *asked, *rest)

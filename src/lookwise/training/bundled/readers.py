@@ -1,17 +1,20 @@
 """Pretrain the bundled readers S, M and L from scratch: Llama-class models that read the shop's language.
 
 In: a size, a seed, a folder.  Out: a checkpoint there that plain transformers loads (bf16 safetensors, tokenizer, chat
-template) and its card.  Training draws endless episodes (instructions.py) in the order of the seed: first several
-questions about one context, among them repeated random words, then mostly single questions.  It knows no task and no
-picture; captions here are reference captions in words.
+template) and its card.  Training draws endless episodes (instructions.py) in the order of the seed: contexts with many
+questions, among them repeated random words, then single questions.  It knows no task and no picture; captions here are
+reference captions in words.
+
+What lets so small a model learn to match descriptions within minutes: many questions about one context, answers that
+compare every attribute at once, a head on a middle layer that says of every word whether it agrees with the lines
+before (thrown away after), and Muon.  Easier lessons first, with queries and keys that start equal, were tried: that
+reader learned to find sooner, and could not be tuned to match afterwards.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,36 +23,39 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from lookwise.bazaar.lexicon import FAMILIES, HELD_OUT
-from lookwise.training.bundled.instructions import Episode, draw_episode, plain_text
+from lookwise.bazaar.lexicon import FAMILIES
+from lookwise.training.bundled.instructions import draw_episode
 from lookwise.training.bundled.muon import Muon
+from lookwise.training.bundled.reader_card import measure, write_card
+from lookwise.training.bundled.rows import IGNORED, Row, Rows, pad
 from lookwise.training.bundled.seeds import evaluation_seed, training_seed
 from lookwise.training.bundled.tokens import build_tokenizer, save_tokenizer
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-__all__ = ["SIZES", "Phase", "Size", "measure", "train_reader"]
+__all__ = ["SIZES", "Phase", "Size", "train_reader", "train_reader_l", "train_reader_m", "train_reader_s"]
 
 Say = Callable[[str], None]
-_IGNORED = -100
 _POOL = 8
 """Batches drawn at once and sorted by length, so that little is padded."""
+_MIDDLE = 2
+"""The layer after which agreement is supervised: one layer to gather a line, one to look into it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Part of the schedule: steps, fewest and most questions per context, share of repeated words and of plain text."""
+    """Part of the schedule: steps, fewest and most questions, shares of repeated words and of bare text."""
 
     steps: int
     questions: tuple[int, int]
     repeats: float
-    plain: float
+    told: float = 0.04
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A reader's shape and schedule.  `batch` is in sequences."""
+    """A reader's shape and schedule.  `batch` is in sequences, `rate` the highest learning rate."""
 
     width: int
     layers: int
@@ -60,85 +66,78 @@ class Size:
     phases: tuple[Phase, ...]
 
 
+_DENSE = (4, 7)
+_SINGLE = (1, 2)
+
+
+def _phases(dense: int, single: int) -> tuple[Phase, ...]:
+    return (Phase(dense, _DENSE, 0.08), Phase(single, _SINGLE, 0.0))
+
+
 SIZES: dict[str, Size] = {
-    "reader-s": Size(96, 3, 3, 224, 32, 4e-3, (Phase(2000, (5, 8), 0.08, 0.04), Phase(800, (1, 3), 0.0, 0.04))),
-    "reader-m": Size(160, 4, 5, 384, 32, 3e-3, (Phase(1500, (5, 8), 0.08, 0.04), Phase(500, (1, 3), 0.0, 0.04))),
-    "reader-l": Size(256, 5, 8, 640, 24, 2e-3, (Phase(1000, (5, 8), 0.08, 0.04), Phase(400, (1, 3), 0.0, 0.04))),
+    "reader-s": Size(96, 3, 3, 224, 16, 4e-3, _phases(1500, 300)),
+    "reader-m": Size(160, 4, 5, 384, 16, 3e-3, _phases(1300, 250)),
+    "reader-l": Size(224, 5, 7, 576, 16, 2.5e-3, _phases(900, 200)),
 }
 
 
-# -- sequences -------------------------------------------------------------------------------------------------------
+def train_reader_s(out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:
+    """Train the smallest reader."""
+    return train_reader("reader-s", out, quick=quick, seed=seed, say=say)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Token ids of one sequence and, for each, its weight as a target (answers 1, the rest little)."""
-
-    ids: list[int]
-    weights: list[float]
+def train_reader_m(out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:
+    """Train the middle reader."""
+    return train_reader("reader-m", out, quick=quick, seed=seed, say=say)
 
 
-_CONTEXT_WEIGHT = 0.03
+def train_reader_l(out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:
+    """Train the largest reader."""
+    return train_reader("reader-l", out, quick=quick, seed=seed, say=say)
 
 
-class _Drawer:
-    """Draws training rows; one random state, so that a seed and a step count fix everything."""
+def train_reader(name: str, out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:
+    """Train one reader and write its folder; `quick` takes a few steps only, to show that everything fits."""
+    size = SIZES[name]
+    if quick:
+        size = replace(size, phases=tuple(replace(p, steps=2) for p in size.phases))
+    started = time.monotonic()
+    tokenizer = build_tokenizer()
+    torch.manual_seed(training_seed(seed))
+    model = _new_model(size, tokenizer)
+    _run(model, tokenizer, size, training_seed(seed), say)
+    seconds = round(time.monotonic() - started)
+    out.mkdir(parents=True, exist_ok=True)
+    halved: Any = model  # `to` is not typed
+    halved.to(torch.bfloat16).save_pretrained(out)
+    save_tokenizer(out)
+    facts = {
+        "name": name, "seed": training_seed(seed), "size": asdict(size), "seconds": seconds, "quick": quick,
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    write_card(out, facts, episodes=64 if quick else 2048)
+    return out
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
-        self.rng = random.Random(seed)
-        self.encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
-        self.user, self.assistant, self.end = tokenizer.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|end|>"])
-        self.words = [i for token, i in sorted(tokenizer.get_vocab().items()) if token.isalpha() and len(token) > 1]
 
-    def row(self, phase: Phase) -> _Row:
-        fate = self.rng.random()
+def _batches(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> Iterator[list[Row]]:
+    rng = random.Random(seed)
+    rows = Rows(tokenizer)
+
+    def draw(phase: Phase) -> Row:
+        fate = rng.random()
         if fate < phase.repeats:
-            return self._repeated()
-        if fate < phase.repeats + phase.plain:
-            ids = [self.user, *self.encode(plain_text(self.rng)), self.end]
-            return _Row(ids, [1.0] * len(ids))
-        return self.episode(draw_episode(self.rng, self.rng.randint(*phase.questions)))
+            return rows.repeated(rng)
+        if fate < phase.repeats + phase.told:
+            return rows.told(rng)
+        return rows.episode(draw_episode(rng, phase.questions))
 
-    def _repeated(self) -> _Row:
-        once = self.rng.choices(self.words, k=self.rng.randint(12, 40))
-        return _Row([self.user, *once, *once, self.end], [0.0] * (len(once) + 1) + [1.0] * (len(once) + 1))
-
-    def episode(self, episode: Episode) -> _Row:
-        ids: list[int] = []
-        weights: list[float] = []
-        opening = episode.context + "\n"
-        for turn in episode.turns:
-            asked = [self.user, *self.encode(opening + turn.question), self.end, self.assistant]
-            answer = [*self.encode(turn.answer), self.end]
-            ids += asked + answer
-            weights += [_CONTEXT_WEIGHT] * len(asked) + [1.0] * len(answer)
-            opening = ""
-        return _Row(ids, weights)
-
-
-def _batches(drawer: _Drawer, size: Size) -> Iterator[list[_Row]]:
     for phase in size.phases:
-        done = 0
-        while done < phase.steps:
-            pool = sorted((drawer.row(phase) for _ in range(_POOL * size.batch)), key=lambda r: len(r.ids))
+        for done in range(0, phase.steps, _POOL):
+            pool = sorted((draw(phase) for _ in range(_POOL * size.batch)), key=lambda r: len(r.ids))
             order = list(range(_POOL))
-            drawer.rng.shuffle(order)
+            rng.shuffle(order)
             for i in order[: phase.steps - done]:
                 yield pool[i * size.batch : (i + 1) * size.batch]
-            done += _POOL
-
-
-def _pad(rows: list[_Row]) -> tuple[Tensor, Tensor]:
-    longest = max(len(r.ids) for r in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    weights = torch.zeros(len(rows), longest)
-    for i, row in enumerate(rows):
-        ids[i, : len(row.ids)] = torch.tensor(row.ids)
-        weights[i, : len(row.ids)] = torch.tensor(row.weights)
-    return ids, weights
-
-
-# -- training --------------------------------------------------------------------------------------------------------
 
 
 def _new_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -147,20 +146,38 @@ def _new_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=size.width, intermediate_size=size.inner,
         num_hidden_layers=size.layers, num_attention_heads=size.heads, num_key_value_heads=size.heads,
-        max_position_embeddings=1024, tie_word_embeddings=True,
+        max_position_embeddings=1024, tie_word_embeddings=True, initializer_range=0.05,
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id,
-        initializer_range=0.05,
     )  # fmt: skip
-    return LlamaForCausalLM(config)
+    make: Any = LlamaForCausalLM  # its constructor is not typed
+    model: LlamaForCausalLM = make(config)
+    return model
 
 
-def _optimizers(model: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices (matching appears in far fewer steps than with AdamW alone), AdamW for the rest."""
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
-    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+class _Agreement(nn.Module):
+    """Deep supervision: told from a middle layer, does this word agree with the lines before?  Thrown away after."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(width, elementwise_affine=False)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, hidden: Tensor, agrees: Tensor) -> Tensor:
+        """Return the mean loss in nats over the words that state something."""
+        keep = agrees != IGNORED
+        if not keep.any():
+            return hidden.new_zeros(())
+        return nn.functional.cross_entropy(self.head(self.norm(hidden[keep])), agrees[keep])
+
+
+def _optimizers(model: nn.Module, side: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the layers' matrices, AdamW for the rest."""
+    named = dict(model.named_parameters())
+    matrices = [p for n, p in named.items() if p.ndim == 2 and "embed" not in n]
+    others = [p for n, p in named.items() if p.ndim != 2 or "embed" in n]
     return [
         Muon(matrices, lr=rate),
-        torch.optim.AdamW(others, lr=rate, weight_decay=0.0, betas=(0.9, 0.98)),
+        torch.optim.AdamW([*others, *side.parameters()], lr=rate, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 
 
@@ -170,116 +187,34 @@ def _rate_at(step: int, total: int) -> float:
     return min(1.0, (step + 1) / rise, max(0.02, (total - step) / fall))
 
 
-def _loss(model: LlamaForCausalLM, ids: Tensor, weights: Tensor) -> Tensor:
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+def _losses(model: LlamaForCausalLM, side: _Agreement, rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """Return the language-modelling loss (nats per weighted token) and that of the agreement head."""
+    ids, weights, agrees = pad(rows)
+    out = model.model(input_ids=ids, use_cache=False, output_hidden_states=True)
+    hidden = out.last_hidden_state[:, :-1]
     keep = weights[:, 1:] > 0
-    logits = model.lm_head(hidden[keep])
-    each = nn.functional.cross_entropy(logits, ids[:, 1:][keep], reduction="none")
+    each = nn.functional.cross_entropy(model.lm_head(hidden[keep]), ids[:, 1:][keep], reduction="none")
     chosen = weights[:, 1:][keep]
-    return (each * chosen).sum() / chosen.sum()
-
-
-def train_reader(name: str, out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:
-    """Train one reader and write its folder; `quick` trains a few steps only, to show that everything fits."""
-    size = SIZES[name]
-    if quick:
-        size = replace(size, phases=tuple(replace(p, steps=4) for p in size.phases))
-    started = time.monotonic()
-    tokenizer = build_tokenizer()
-    torch.manual_seed(training_seed(seed))
-    model = _new_model(size, tokenizer)
-    _run(model, tokenizer, size, training_seed(seed), say)
-    seconds = time.monotonic() - started
-    _save(model, out)
-    _write_card(name, size, out, seed, seconds, quick)
-    return out
+    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states[_MIDDLE], agrees)
 
 
 def _run(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, size: Size, seed: int, say: Say | None) -> None:
-    optimizers = _optimizers(model, size.rate)
+    side = _Agreement(size.width)
+    optimizers = _optimizers(model, side, size.rate)
     total = sum(p.steps for p in size.phases)
     started = time.monotonic()
     model.train()
-    for step, rows in enumerate(_batches(_Drawer(tokenizer, seed), size)):
+    for step, rows in enumerate(_batches(tokenizer, size, seed)):
+        loss, agreed = _losses(model, side, rows)
+        torch.autograd.backward(loss + agreed)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = size.rate * _rate_at(step, total)
-        loss = _loss(model, *_pad(rows))
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
         if say and (step % 100 == 99 or step == total - 1):
-            found = measure(model, tokenizer, 64, FAMILIES, seed=evaluation_seed(99))
-            shown = " ".join(f"{k} {v:.2f}" for k, v in found.items())
-            say(f"step {step + 1}/{total} loss {loss.item():.3f} {shown} ({time.monotonic() - started:.0f} s)")
-
-
-def _save(model: LlamaForCausalLM, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(out)
-    save_tokenizer(out)
-
-
-# -- measuring -------------------------------------------------------------------------------------------------------
-
-
-@torch.no_grad()
-def measure(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, episodes: int, families: tuple[str, ...], seed: int
-) -> dict[str, float]:
-    """Return the share of answers that are right from first to last token, by kind of question, one question each."""
-    drawer = _Drawer(tokenizer, seed)
-    was_training = model.training
-    model.eval()
-    right: Counter[str] = Counter()
-    asked: Counter[str] = Counter()
-    for _ in range(max(1, episodes // 32)):
-        drawn = [draw_episode(drawer.rng, 4, families) for _ in range(32)]
-        rows = [drawer.episode(e) for e in drawn]
-        ids, weights = _pad(rows)
-        best = model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
-        ok = (best == ids[:, 1:]) | (weights[:, 1:] < 1.0)
-        for i, episode in enumerate(drawn):
-            _tally(episode, ok[i], weights[i, 1:], right, asked)
-    model.train(was_training)
-    return {kind: right[kind] / asked[kind] for kind in sorted(asked)}
-
-
-def _tally(episode: Episode, ok: Tensor, weights: Tensor, right: Counter[str], asked: Counter[str]) -> None:
-    """Count each turn's answer as right when all its tokens are."""
-    answers: list[list[bool]] = []
-    inside = False
-    for good, weight in zip(ok.tolist(), weights.tolist(), strict=True):
-        if weight == 1.0 and not inside:
-            answers.append([])
-        inside = weight == 1.0
-        if inside:
-            answers[-1].append(good)
-    for turn, answer in zip(episode.turns, answers, strict=True):
-        asked[turn.kind] += 1
-        right[turn.kind] += all(answer)
-
-
-def _write_card(name: str, size: Size, out: Path, seed: int, seconds: float, quick: bool) -> None:
-    """Measure the stored copy, as users load it, and write card.json and card.md."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(out)
-    count = 64 if quick else 1024
-    card: dict[str, Any] = {
-        "name": name,
-        "class": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "seed": training_seed(seed),
-        "size": asdict(size),
-        "seconds": round(seconds),
-        "quick": quick,
-        "evaluation_seed": evaluation_seed(0),
-        "episodes": count,
-        "unseen": measure(model, tokenizer, count, FAMILIES, evaluation_seed(0)),
-        "held_out_wording": measure(model, tokenizer, count, (HELD_OUT,), evaluation_seed(0)),
-    }
-    (out / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", "utf-8")
+            found = measure(model, tokenizer, 64, FAMILIES, evaluation_seed(99))
+            right = " ".join(f"{kind} {share:.2f}" for kind, (share, _) in found.items())
+            losses = f"loss {loss.item():.3f}, agreement {agreed.item():.3f}"
+            say(f"step {step + 1}/{total}, {time.monotonic() - started:.0f} s: {losses}; {right}")

@@ -12,7 +12,7 @@ import re
 import string
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lookwise.bazaar import words
 from lookwise.training.bundled.instructions import fixed_words
@@ -74,7 +74,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
     inner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     inner.decoder = decoders.WordPiece(prefix="##")
-    tokenizer = PreTrainedTokenizerFast(
+    make: Any = PreTrainedTokenizerFast  # its constructor is not typed
+    tokenizer: PreTrainedTokenizerFast = make(
         tokenizer_object=inner, pad_token="<|pad|>", eos_token="<|end|>", bos_token="<|bos|>", unk_token="<|unk|>",
         additional_special_tokens=["<|user|>", "<|assistant|>", "<|system|>", "<image>"],
         padding_side="left", model_max_length=1024, clean_up_tokenization_spaces=False,
