@@ -21,6 +21,29 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
+__all__ = [
+    "COMPANIONS",
+    "DEPARTMENTS",
+    "KINDS",
+    "MARKS",
+    "OUT_OF_DOMAIN",
+    "UNSEEN",
+    "VISIBLE",
+    "Kind",
+    "Listing",
+    "Photo",
+    "Product",
+    "View",
+    "World",
+    "department",
+    "draw_product",
+    "in_domain",
+    "out_of_domain",
+    "see",
+    "take_photo",
+    "view_likelihood",
+]
+
 Kind = Literal["right", "other", "cast", "hidden", "blank"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 

@@ -48,9 +48,9 @@ def _version(name: str) -> str | None:
 
 
 def _cuda() -> str | None:
-    import torch
+    from lookwise.models.hf.device import cuda_name
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return cuda_name()
 
 
 def _model(spec: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def models(arguments: argparse.Namespace) -> int:
     from lookwise.models.place import bundled
 
     rows = [{"name": f"tiny:{name}", **_card(name)} for name in bundled()]
-    _print(rows, arguments.json, lambda r: f"{r['name']:<18} {r['class'] or '':<32} {r['parameters'] or 0:>10,} parameters")
+    _print(rows, arguments.json, lambda r: f"{r['name']:<18} {r['class']:<32} {r['parameters']:>10,} parameters")
     if not arguments.json:
         say("hf:ORG/NAME or hf:FOLDER  a transformers checkpoint; add +FOLDER for a LoRA adapter on it")
     return 0
@@ -56,7 +56,7 @@ def _card(name: str) -> dict[str, Any]:
 
     file = Path(lookwise.models.__file__).parent / "tiny" / name / "card.json"
     values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {key: values.get(key) for key in ("class", "parameters")}
+    return {"class": values.get("class", ""), "parameters": values.get("parameters", 0)}
 
 
 def prompts_show(arguments: argparse.Namespace) -> int:

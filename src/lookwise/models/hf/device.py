@@ -13,7 +13,7 @@ import torch
 
 from lookwise.errors import ModelError, ModelMemoryError
 
-__all__ = ["batch_tokens", "cuda_works", "memory_guard", "pick_device"]
+__all__ = ["batch_tokens", "cuda_name", "cuda_works", "memory_guard", "pick_device"]
 
 _CPU_TOKENS = 16_384
 _CPU_TOKENS_LARGE = 4_096
@@ -25,6 +25,11 @@ _CUDA_TOKENS = (2_048, 262_144)
 def cuda_works() -> bool:
     """Return whether this torch can use a CUDA device."""
     return torch.cuda.is_available()
+
+
+def cuda_name() -> str | None:
+    """Return the name of the first CUDA device, None without one."""
+    return torch.cuda.get_device_name() if cuda_works() else None
 
 
 def pick_device(name: str, spec: str) -> torch.device:
