@@ -61,6 +61,13 @@ def test_ties_follow_the_rule() -> None:
     assert "c2picture" in kept("captions:vote", Known(KNOWN.captions, KNOWN.ballots, KNOWN.truth, tie="keep"))
 
 
+def test_the_published_tie_rule_counts_junk_and_takes_the_first_seen() -> None:
+    replies = ("not sure", "yes", "no", "yes", "no")
+    cast = [Ballot("s0", "c0picture", f"j{i}", None, r, "m") for i, r in enumerate(replies)]
+    known = Known({"s0": [caption(0)]}, {"s0": cast}, {}, tie="published")
+    assert kept("captions:vote", known) == {"c0picture"}, "2-2-1: the first of the most frequent wins, here yes"
+
+
 def test_an_oracle_takes_several_pictures_as_a_whole_where_the_truth_does() -> None:
     pair = sample(9, ("product 1", "product 2"))
     known = Known(

@@ -72,7 +72,7 @@ VALUE_WORDS: Mapping[str, Mapping[str | int, tuple[str, ...]]] = MappingProxyTyp
         },
         "count": {n: (word,) for n, word in enumerate(NUMBERS, start=1)},
         "mark": {mark: (brand,) for mark, brand in MARKS.items()},
-        "damage": {**DAMAGES},
+        "damage": {name: spoken for name, spoken in DAMAGES.items()},  # noqa: C416  (a dict of the wider key type)
         "material": {
             "metal": ("metal", "steel"), "glass": ("glass",), "plastic": ("plastic",), "wood": ("wood", "wooden"),
             "paper": ("paper",), "cotton": ("cotton",), "wool": ("wool", "woollen"), "leather": ("leather",),

@@ -66,7 +66,7 @@ def ballots(context: Context) -> None:
         judges=tuple(recipe.judges),
         want=Rank(("yes", "no")) if recipe.judging == "rank" else Generate(max_new_tokens=recipe.ballot_tokens),
         always=frozenset(p.judge for p in context.policies + context.tuning_policies if p.judge),
-        audit=recipe.audit,
+        audit=1.0 if recipe.tie == "published" else recipe.audit,  # junk votes too: only the last ballot settles it
         seed=recipe.seed,
     )
     models = {name: context.source(name, spec) for name, spec in recipe.judges.items()}

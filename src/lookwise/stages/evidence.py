@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lookwise.benchmarks.answers import published_ballot
 from lookwise.errors import RecipeError, nearest
 from lookwise.metrics.vote import majority
 from lookwise.rows import Ballot, Caption, Evidence, Utility
@@ -115,8 +116,10 @@ def _everything(policy: Policy, sample: Sample, caption: Caption, known: Known) 
 
 
 def _voted(policy: Policy, sample: Sample, caption: Caption, known: Known) -> bool:
-    cast = [b.verdict for b in known.ballots.get(sample.id, ()) if b.caption_id == caption.caption_id]
-    return majority(cast, tie=known.tie) == "yes"
+    ballots = [b for b in known.ballots.get(sample.id, ()) if b.caption_id == caption.caption_id]
+    if known.tie == "published":  # the published program counts strings cut to three characters, junk among them
+        return majority([published_ballot(b.reply or "") for b in ballots], tie="published") == "yes"
+    return majority([b.verdict for b in ballots], tie=known.tie) == "yes"
 
 
 def _judged(policy: Policy, sample: Sample, caption: Caption, known: Known) -> bool:

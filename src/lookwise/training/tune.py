@@ -120,6 +120,7 @@ def fit(
     """Train what is trainable in `model`, leave it with the weights of the best step; `work` keeps checkpoints."""
     from lookwise.training.accuracy import Ranking
     from lookwise.training.collate import Pictures
+    from lookwise.training.fast import fewer_passes
     from lookwise.training.heads import bare, check_plain_head
     from lookwise.training.trainer import AnswerTrainer
 
@@ -132,7 +133,8 @@ def fit(
     pictures = Pictures(encoder.processor, augment=augment) if encoder.sees else None
     ranking = Ranking(val, encoder, pictures) if val else None
     trainer = AnswerTrainer(model, rows, ranking, settings, work, encoder.pad_id, pictures, watch)
-    _train(trainer, work)
+    with fewer_passes(model):
+        _train(trainer, work)
     model.eval()
     trainer.record.seconds = trainer.seconds()
     return Fitted(trainer.record, trainer.state.global_step, settings, len(train) - len(rows))

@@ -29,6 +29,14 @@ class Plan(Protocol):
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
         """Return attention's output [batch, tokens, heads, width] from q, k, v [batch, heads, tokens, width]."""
 
+    def attend_wanted(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
+    ) -> Tensor:
+        """Return the output [wanted, heads, width] of those tokens alone whose logits are wanted."""
+
+    def fold(self, x: Tensor) -> Tensor:
+        """Return [tokens, heads, width] as [batch, heads, tokens, width]."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -105,8 +113,7 @@ class Packed:
             self._all_prompts(out, q, k, v, scale, window)
         for row, span in enumerate(self.spans):
             middle, end = span.start + span.prompt, span.start + span.prompt + span.nodes
-            if self.memory is not None:
-                self.memory.fill(layer, self.first + row, k[0, :, span.start : middle], v[0, :, span.start : middle])
+            self._remember(layer, row, span, k, v)
             if not self._padded:
                 own = slice(span.start, middle)
                 out[:, own] = _causal(q[:, :, own], k[:, :, own], v[:, :, own], scale, window)
@@ -115,6 +122,32 @@ class Packed:
                 own = slice(span.start, end)
                 out[:, middle:end] = _masked(q[:, :, middle:end], k[:, :, own], v[:, :, own], scale, sees)
         return out
+
+    def attend_wanted(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
+    ) -> Tensor:
+        """Attend from each prompt's last token, and from the nodes behind it."""
+        found = []
+        for row, span in enumerate(self.spans):
+            middle, end = span.start + span.prompt, span.start + span.prompt + span.nodes
+            self._remember(layer, row, span, k, v)
+            first = span.start if window is None else max(span.start, middle - window)
+            own = slice(first, middle)
+            found.append(_masked(q[:, :, middle - 1 : middle], k[:, :, own], v[:, :, own], scale, None)[0])
+            sees = span.visible(window)
+            if sees is not None:
+                own = slice(span.start, end)
+                found.append(_masked(q[:, :, middle:end], k[:, :, own], v[:, :, own], scale, sees)[0])
+        return torch.cat(found)
+
+    def fold(self, x: Tensor) -> Tensor:
+        """One batch of all tokens."""
+        return x.transpose(0, 1)[None]
+
+    def _remember(self, layer: int, row: int, span: Span, k: Tensor, v: Tensor) -> None:
+        if self.memory is not None:
+            own = slice(span.start, span.start + span.prompt)
+            self.memory.fill(layer, self.first + row, k[0, :, own], v[0, :, own])
 
     def _all_prompts(
         self, out: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
@@ -159,6 +192,16 @@ class Step:
         )
         return out.reshape(rows, 1, heads, values.shape[3])
 
+    def attend_wanted(
+        self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
+    ) -> Tensor:
+        """Every row's new token is wanted."""
+        return self.attend(layer, q, k, v, scale, window)[:, 0]
+
+    def fold(self, x: Tensor) -> Tensor:
+        """One batch entry for each row, of one token."""
+        return x[:, :, None]
+
     def _mask(self, q: Tensor, window: int | None) -> Tensor:
         if window not in self._masks:
             columns = torch.arange(self._width, device=q.device)[None]
@@ -180,7 +223,7 @@ def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | 
     return _masked(q, k, v, scale, (back >= 0) & (back < window))
 
 
-def _masked(q: Tensor, k: Tensor, v: Tensor, scale: float | None, sees: Tensor) -> Tensor:
+def _masked(q: Tensor, k: Tensor, v: Tensor, scale: float | None, sees: Tensor | None) -> Tensor:
     out = scaled_dot_product_attention(q, _repeat(k, q), _repeat(v, q), attn_mask=sees, scale=scale)
     return out.transpose(1, 2)
 

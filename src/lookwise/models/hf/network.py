@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lookwise.models.hf.attention import ATTENTION, Plan, register
 from lookwise.models.hf.layout import Pack
+from lookwise.models.hf.lean import LeanDecoder, fits
 
 __all__ = ["CPU_PACK", "Network"]
 
@@ -30,6 +31,7 @@ class Network:
         self._decoder = model.get_decoder()
         self._decoder.config._attn_implementation = ATTENTION
         self._embed = model.get_input_embeddings()
+        self._lean = LeanDecoder(model) if fits(model) else None
         text = model.config.get_text_config()
         self.most_tokens = int(getattr(text, "max_position_embeddings", 0) or 2**31)
         self.vocabulary = int(self._embed.num_embeddings)
@@ -49,16 +51,26 @@ class Network:
 
     def pack_logits(self, pack: Pack, plan: Plan) -> Tensor:
         """Return logits [wanted, vocabulary] of a pack."""
+        if self._lean is not None:
+            hidden = self._with_features(self._lean.embed(pack.ids[0]), pack)
+            return self._lean.logits(hidden, pack.positions[0], plan, pack.wanted)
         if not pack.features:
             return self._logits(plan, pack.positions, pack.wanted, input_ids=pack.ids)[0]
-        embedded = self._embed(pack.ids)
-        for start, tensor in pack.features:
-            embedded[0, start : start + tensor.shape[0]] = tensor.to(embedded.dtype)
+        embedded = self._with_features(self._embed(pack.ids)[0], pack)[None]
         return self._logits(plan, pack.positions, pack.wanted, inputs_embeds=embedded)[0]
 
     def step_logits(self, tokens: Tensor, positions: Tensor, plan: Plan) -> Tensor:
         """Return logits [rows, vocabulary] after one further token of every row."""
+        if self._lean is not None:
+            return self._lean.logits(self._lean.embed(tokens), positions, plan, None)
         return self._logits(plan, positions[:, None], 1, input_ids=tokens[:, None])[:, -1]
+
+    @staticmethod
+    def _with_features(embedded: Tensor, pack: Pack) -> Tensor:
+        """Return embeddings [tokens, width] with those of pictures in their places."""
+        for start, tensor in pack.features:
+            embedded[start : start + tensor.shape[0]] = tensor.to(embedded.dtype)
+        return embedded
 
     def _logits(self, plan: Plan, positions: Tensor, keep: Tensor | int, **inputs: Tensor) -> Tensor:
         out = self.model(**inputs, position_ids=positions, use_cache=False, logits_to_keep=keep, plan=plan)
