@@ -101,19 +101,19 @@ def train_reader(name: str, out: Path, *, quick: bool = False, seed: int = 0, sa
     size = SIZES[name]
     if quick:
         size = replace(size, phases=tuple(replace(p, steps=2) for p in size.phases))
-    started = time.monotonic()
+    started = time.monotonic(), time.process_time()
     tokenizer = build_tokenizer()
     torch.manual_seed(training_seed(seed))
     model = _new_model(size, tokenizer)
     _run(model, tokenizer, size, training_seed(seed), say)
-    seconds = round(time.monotonic() - started)
+    seconds = round(time.monotonic() - started[0]), round(time.process_time() - started[1])
     out.mkdir(parents=True, exist_ok=True)
     halved: Any = model  # `to` is not typed
     halved.to(torch.bfloat16).save_pretrained(out)
     save_tokenizer(out)
     facts = {
-        "name": name, "seed": training_seed(seed), "size": asdict(size), "seconds": seconds, "quick": quick,
-        "threads": torch.get_num_threads(),
+        "name": name, "seed": training_seed(seed), "size": asdict(size), "seconds": seconds[0],
+        "processor_seconds": seconds[1], "quick": quick, "threads": torch.get_num_threads(),
     }  # fmt: skip
     write_card(out, facts, episodes=64 if quick else 2048)
     return out
