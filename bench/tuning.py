@@ -98,7 +98,8 @@ def run_plain(model: Any, rows: Sequence[Any], batch: int, pad: int, work: Path)
     arguments = TrainingArguments(
         output_dir=str(work), per_device_train_batch_size=batch, num_train_epochs=1, learning_rate=1e-3,
         lr_scheduler_type="cosine", warmup_steps=0.05, report_to="none", save_strategy="no", use_cpu=True, bf16=False,
-        train_sampling_strategy="sequential", disable_tqdm=True, logging_strategy="no", seed=0, dataloader_pin_memory=False,
+        train_sampling_strategy="sequential", disable_tqdm=True, logging_strategy="no", seed=0,
+        dataloader_pin_memory=False,
     )  # fmt: skip
     trainer = Trainer(model=model, args=arguments, train_dataset=data, data_collator=pad_rows)
     losses: list[float] = []

@@ -33,7 +33,7 @@ class _AdaptedLinear(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, a, b, inner = ctx.saved_tensors
         through = (grad @ b).mul_(ctx.scale)
         grad_x = None
@@ -50,16 +50,22 @@ class _FrozenNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         inverse = torch.linalg.vecdot(x, x).div_(x.shape[-1]).add_(epsilon).rsqrt_()[:, None]
         ctx.save_for_backward(x, weight, inverse)
-        return (x * inverse).mul_(weight)
+        scaled: Tensor = x * inverse
+        return scaled.mul_(weight)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, inverse = ctx.saved_tensors
         if not ctx.needs_input_grad[0]:
             return None, None, None
         weighted = grad * weight
         along = torch.linalg.vecdot(weighted, x)[:, None].mul_(inverse.pow(3)).div_(-x.shape[-1])
         return weighted.mul_(inverse).addcmul_(x, along), None, None
+
+
+# torch leaves `apply` untyped
+_adapted_linear: Forward = _AdaptedLinear.apply
+_frozen_norm: Forward = _FrozenNorm.apply
 
 
 @contextmanager
@@ -95,7 +101,7 @@ def _short_linear(module: nn.Module) -> Forward | None:
     def forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if layer.merged or layer.disable_adapters or args or kwargs or torch.is_autocast_enabled(x.device.type):
             return own(x, *args, **kwargs)
-        y: Tensor = _AdaptedLinear.apply(x.reshape(-1, x.shape[-1]), base.weight, base.bias, a.weight, b.weight, scale)
+        y = _adapted_linear(x.reshape(-1, x.shape[-1]), base.weight, base.bias, a.weight, b.weight, scale)
         return y.view(*x.shape[:-1], y.shape[-1])
 
     return forward
@@ -112,7 +118,7 @@ def _short_norm(module: nn.Module) -> Forward | None:
     def forward(x: Tensor) -> Tensor:
         if x.dtype is not torch.float32 or torch.is_autocast_enabled(x.device.type):
             return own(x)
-        y: Tensor = _FrozenNorm.apply(x.reshape(-1, x.shape[-1]), norm.weight, epsilon)
+        y = _frozen_norm(x.reshape(-1, x.shape[-1]), norm.weight, epsilon)
         return y.view(x.shape)
 
     return forward
