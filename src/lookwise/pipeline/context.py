@@ -23,12 +23,14 @@ from lookwise.sample import Sample
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.task import Task
 
-__all__ = ["TUNING_SPLITS", "Context", "by_sample", "slug"]
+__all__ = ["SCRATCH", "TUNING_SPLITS", "Context", "by_sample", "scratch_models", "slug"]
 
 R = TypeVar("R", bound=Row)
 S = TypeVar("S")
 
 TUNING_SPLITS = ("train", "val")
+SCRATCH = "scratch"
+"""The scheme of models that a run trains itself."""
 
 
 def slug(name: str) -> str:
@@ -42,6 +44,18 @@ def by_sample(rows: Sequence[R]) -> dict[str, list[R]]:
     for row in rows:
         groups.setdefault(row.sample_id, []).append(row)
     return groups
+
+
+def scratch_models(recipe: Recipe) -> dict[str, list[str]]:
+    """Return the models that a run trains itself, by the step that trains them; fold captioners among them."""
+    seeing = [recipe.captioner]
+    reading = [*recipe.judges.values(), recipe.reader]
+    names = {
+        step: [spec.partition(":")[2] for spec in specs if spec.startswith(f"{SCRATCH}:")]
+        for step, specs in (("captioners", seeing), ("text_models", reading))
+    }
+    folds = [f"{name}-fold-{i + 1}" for name in names["captioners"] for i in range(recipe.caption_folds)]
+    return {**names, "captioners": names["captioners"] + folds}
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,20 @@ class Context:
         """Return the folder of a stage's rows."""
         return self.folder / "rows" / stage
 
+    def model_folder(self, name: str) -> Path:
+        """Return the folder of a model that the run trains itself."""
+        return self.folder / "models" / name
+
+    def spec(self, spec: str) -> str:
+        """Return a spec that opens: a model from scratch is a checkpoint in the run's folder."""
+        scheme, _, name = spec.partition(":")
+        return f"hf:{self.model_folder(name)}" if scheme == SCRATCH else spec
+
     def done(self, stage: str) -> bool:
-        """Return whether a stage's rows (or scores.json) are complete."""
+        """Return whether a stage's rows (or scores.json, or models from scratch) are complete."""
+        names = scratch_models(self.recipe).get(stage)
+        if names is not None:
+            return all((self.model_folder(name) / "card.json").is_file() for name in names)
         return (self.folder / "scores.json").exists() if stage == "scores" else is_complete(self.rows_folder(stage))
 
     def read(self, stage: str, kind: type[S]) -> list[S]:
@@ -96,4 +122,5 @@ class Context:
     def source(self, key: str, spec: str) -> ModelSource:
         """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""
         options = ModelOptions(device=self.recipe.device, dtype=self.recipe.dtype)
-        return ModelSource(key, lambda: open_model(spec, options), lambda: fingerprint(spec, options))
+        found = self.spec(spec)
+        return ModelSource(key, lambda: open_model(found, options), lambda: fingerprint(found, options))

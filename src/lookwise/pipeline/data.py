@@ -15,11 +15,11 @@ from typing import Any
 from lookwise.benchmarks.catalog import find_benchmark, find_task
 from lookwise.benchmarks.own import OwnTable, own_benchmark, read_own
 from lookwise.benchmarks.wording import prompt_digest, reworded, whose
-from lookwise.errors import DataError
+from lookwise.errors import DataError, RecipeError
 from lookwise.recipe import Recipe
 from lookwise.rows import Prediction, Utility
 from lookwise.sample import Sample
-from lookwise.sources import mmecinstruct
+from lookwise.sources import grocery, mmecinstruct
 from lookwise.sources.rejected import Rejected
 from lookwise.sources.table import read_table
 from lookwise.task import Task
@@ -64,8 +64,19 @@ class Data:
     def _rows(self, splits: Sequence[str]) -> Iterator[Sample | Rejected]:
         if self.own is not None:
             return read_table(self.own.table, self.own, splits=splits)
+        if self.kind == "grocery":
+            shorts = [t.short for t in self.tasks.values()]
+            return grocery.read(self.path, tasks=shorts, splits=splits, seed=self.recipe.seed)
         file = self.path / "dataset.json" if self.path.is_dir() else self.path
         return mmecinstruct.read(file, tasks=[t.short for t in self.tasks.values()], splits=splits)
+
+    def folds(self) -> dict[str, int]:
+        """Return, by sample id, the fold of a training picture: the captioner that may caption it."""
+        count = self.recipe.caption_folds
+        if not count:
+            return {}
+        folds = grocery.open_shop(self.path).folds(count)
+        return {grocery.sample_id(t.short, image): fold for image, fold in folds.items() for t in self.tasks.values()}
 
     def utilities(self) -> list[Utility]:
         """Return the truth about every picture, where the data was generated with it."""
@@ -97,7 +108,9 @@ def open_data(recipe: Recipe, folder: Path, prompts: Path | None) -> Data:
     kind = _kind(recipe)
     if kind == "table":
         return _own_data(recipe, prompts)
-    benchmark = reworded(find_benchmark("mmecinstruct"), recipe.prompts, prompts)
+    if recipe.caption_folds and kind != "grocery":
+        raise RecipeError(f"caption_folds: only the grocery source says which pictures belong together, not {kind!r}")
+    benchmark = reworded(find_benchmark("grocery" if kind == "grocery" else "mmecinstruct"), recipe.prompts, prompts)
     wanted = {find_task(name).name for name in recipe.tasks} or {task.name for task in benchmark.tasks}
     tasks = {task.name: task for task in benchmark.tasks if task.name in wanted}
     path = folder / "data" if kind == "bazaar" else Path(recipe.data)

@@ -20,8 +20,8 @@ from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
 from lookwise.inference import Display
 from lookwise.models.open import check_spec
-from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps
-from lookwise.pipeline.context import Context
+from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps, scratch_steps
+from lookwise.pipeline.context import SCRATCH, Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.recipe import Recipe
 from lookwise.runs.ledger import Ledger
@@ -35,7 +35,9 @@ Step = Callable[[Context], None]
 
 STEPS: Mapping[str, Step] = {
     "samples": data_steps.samples,
+    "captioners": scratch_steps.captioners,
     "captions": picture_steps.captions,
+    "text_models": scratch_steps.text_models,
     "ballots": picture_steps.ballots,
     "utilities": data_steps.utilities,
     "evidence": picture_steps.evidence,
@@ -61,8 +63,10 @@ class Asked:
 
 def check_models(recipe: Recipe) -> None:
     """Raise ModelError, before anything loads, for a model of the recipe that cannot be opened."""
+    scratch_steps.check_scratch(recipe)
     for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader):
-        check_spec(spec)
+        if not spec.startswith(f"{SCRATCH}:"):
+            check_spec(spec)
 
 
 def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:

@@ -42,13 +42,17 @@ def splits_for(context: Context, need: object) -> tuple[str, ...]:
 def captions(context: Context) -> None:
     """Caption every picture that a policy may show."""
     recipe = context.recipe
+    samples = [s for s in context.samples(splits_for(context, _captioned)) if s.visuals]
+    folds = context.data.folds()
     stage = CaptionStage(
         tasks=context.tasks,
         want=Generate(max_new_tokens=recipe.caption_tokens),
         contextual=recipe.caption_context,
+        others={s.id: f"captioner-fold-{folds[s.id]}" for s in samples if s.id in folds},
     )
-    samples = [s for s in context.samples(splits_for(context, _captioned)) if s.visuals]
     models = {"captioner": context.source("captioner", recipe.captioner)}
+    for i in sorted(set(folds.values())):
+        models[f"captioner-fold-{i}"] = context.source(f"captioner-fold-{i}", f"{recipe.captioner}-fold-{i}")
     rows = run_stage(
         stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
     )

@@ -79,7 +79,7 @@ def adapters(context: Context) -> None:
         for task in _groups(context):
             mine = shown.get(policy.name, {})
             tune(
-                context.recipe.reader,
+                context.spec(context.recipe.reader),
                 _examples(context, [s for s in train if task in (None, s.task)], mine),
                 _examples(context, [s for s in val if task in (None, s.task)], mine),
                 adapter_folder(context, policy.name, task),
@@ -99,7 +99,12 @@ def readers(context: Context) -> list[tuple[Reader, str]]:
         for task in _groups(context):
             folder = adapter_folder(context, policy.name, task)
             key = f"reader[{policy.name}]" if task is None else f"reader[{policy.name}, {task}]"
-            found.append((Reader(key, recipe.reader, recipe.training, policy.name, task), f"{recipe.reader}+{folder}"))
+            found.append(
+                (
+                    Reader(key, recipe.reader, recipe.training, policy.name, task),
+                    f"{context.spec(recipe.reader)}+{folder}",
+                )
+            )
     return found
 
 

@@ -6,20 +6,28 @@ split, subset, reader and policy, with intervals; the majority baseline among th
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import PurePath
 
 from lookwise.benchmarks.scores import record, score_predictions
 from lookwise.pipeline.context import Context
 from lookwise.rows import Prediction
-from lookwise.runs.store import read_json, write_json_atomic
+from lookwise.runs.store import write_json_atomic
 
 __all__ = ["data_digest", "scores"]
 
 
 def data_digest(context: Context) -> str:
-    """Return the digest of the run's samples: equal data, equal digest."""
-    manifest = read_json(context.rows_folder("samples") / "manifest.json")
-    return "-".join(part["sha256"][:16] for part in manifest["parts"])
+    """Return the digest of the run's samples, 16 hex digits: equal data, equal digest, wherever it lies.
+
+    Pictures count by their files' names; their bytes are in the reply keys.
+    """
+    whole = hashlib.sha256()
+    for s in context.samples():
+        pictures = [(v.slot, v.candidate, PurePath(v.media.source).name) for v in s.visuals]
+        whole.update(json.dumps([s.id, s.split, s.subset, s.fields, s.options, s.target, pictures]).encode())
+    return whole.hexdigest()[:16]
 
 
 def scores(context: Context) -> None:
@@ -27,6 +35,7 @@ def scores(context: Context) -> None:
     recipe = context.recipe
     samples = {s.id: s for s in context.samples(("train", *recipe.test_splits))}
     rows = context.read("predictions", Prediction) + context.read("ceilings", Prediction)
+    digest = data_digest(context)
     records = [
         record(score)
         for task in context.tasks.values()
@@ -39,7 +48,7 @@ def scores(context: Context) -> None:
             resamples=recipe.resamples,
             captioner=recipe.captioner,
             judges=tuple(recipe.judges),
-            data_digest=data_digest(context),
+            data_digest=digest,
             with_published=recipe.published_data,
         )
     ]
