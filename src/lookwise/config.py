@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -69,7 +69,10 @@ def parse(values: Mapping[str, Any], origin: str) -> Recipe:
     for key in values:
         if key not in known:
             raise RecipeError(f"{origin}: unknown key {key!r}; {nearest(str(key), known)}")
-    return _check(Recipe(**{k: _convert(v, hints[k], f"{origin}: {k}") for k, v in values.items()}), origin)
+    recipe = Recipe(**{k: _convert(v, hints[k], f"{origin}: {k}") for k, v in values.items()})
+    if "tune_on" not in values:
+        recipe = replace(recipe, tune_on=tuple(p for p in recipe.tune_on if p in recipe.policies))
+    return _check(recipe, origin)
 
 
 def dump(recipe: Recipe) -> str:
@@ -153,6 +156,8 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
     for key in ("audit", "warmup", "dropout"):
         if not 0 <= getattr(recipe, key) <= 1:
             raise RecipeError(f"{origin}: {key} is a share between 0 and 1, found {getattr(recipe, key)}")
+    if recipe.effort <= 0 or recipe.caption_folds < 0 or recipe.caption_folds == 1:
+        raise RecipeError(f"{origin}: effort must be positive, caption_folds 0 or at least 2")
     unknown = [p for p in recipe.tune_on if p not in recipe.policies]
     if unknown:
         raise RecipeError(f"{origin}: tune_on names {unknown[0]!r}, which is not among policies")

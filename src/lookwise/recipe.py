@@ -65,6 +65,11 @@ class Recipe:
     device: str = "auto"
     dtype: str = "auto"
     html_samples: int = 300
+    # models that the run trains itself ("scratch:…")
+    caption_folds: int = 0
+    """Training pictures are captioned by models that saw the other folds only; 0: by the captioner itself."""
+    effort: float = 1.0
+    """All epochs of models from scratch are multiplied by this; below 1 to try things out."""
 
     @property
     def samples(self) -> dict[str, int]:

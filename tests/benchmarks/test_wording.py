@@ -3,13 +3,13 @@
 import pytest
 
 from lookwise.benchmarks.mmecinstruct import MMECINSTRUCT
-from lookwise.benchmarks.wording import PROMPT_SETS, USES, prompt_digest, prompts, reworded, whose
+from lookwise.benchmarks.wording import PROMPT_SETS, SETS_OF, USES, prompt_digest, prompts, reworded, whose
 from lookwise.errors import RecipeError
 
 SHORTS = [task.short for task in MMECINSTRUCT.tasks]
 
 
-@pytest.mark.parametrize("name", PROMPT_SETS)
+@pytest.mark.parametrize("name", SETS_OF["mmecinstruct"])
 def test_every_set_asks_every_task_with_holes_that_exist(name):
     worded = reworded(MMECINSTRUCT, name)
     for task in worded.tasks:

@@ -9,15 +9,17 @@ import pytest
 from lookwise.benchmarks.catalog import BENCHMARKS
 from lookwise.benchmarks.own import TEMPLATES
 from lookwise.benchmarks.rendering import hole_names
-from lookwise.benchmarks.wording import PROMPT_SETS, USES, prompts
+from lookwise.benchmarks.wording import PROMPT_SETS, SETS_OF, USES, prompts
 from lookwise.task import Task
 
 FOLDER = Path(__file__).parents[2] / "src" / "lookwise" / "benchmarks" / "prompts"
 TASKS = [task for benchmark in BENCHMARKS.values() for task in benchmark.tasks]
 
 
-@pytest.mark.parametrize("prompt_set", PROMPT_SETS)
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+WORDED = [(task, name) for task in TASKS for name in SETS_OF[task.name.split("/")[0]]]
+
+
+@pytest.mark.parametrize(("task", "prompt_set"), WORDED, ids=[f"{name}-{task.name}" for task, name in WORDED])
 def test_task_has_its_prompts(task: Task, prompt_set: str) -> None:
     found = prompts(prompt_set, task.name)
     for use in USES:

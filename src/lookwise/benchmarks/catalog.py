@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from lookwise.benchmarks.grocery import GROCERY
 from lookwise.benchmarks.mmecinstruct import ACRONYMS, MMECINSTRUCT
 from lookwise.benchmarks.tables import published
 from lookwise.errors import UsageError, nearest
@@ -17,7 +18,9 @@ from lookwise.task import Benchmark, Task
 
 __all__ = ["BENCHMARKS", "find_benchmark", "find_task"]
 
-BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({MMECINSTRUCT.name: MMECINSTRUCT})
+BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
+    {benchmark.name: benchmark for benchmark in (MMECINSTRUCT, GROCERY)}
+)
 
 
 def find_benchmark(name: str) -> Benchmark:

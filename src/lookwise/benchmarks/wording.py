@@ -19,7 +19,7 @@ from lookwise.errors import RecipeError, nearest
 from lookwise.prompt import Prompt
 from lookwise.task import Benchmark, PromptUse, Task
 
-__all__ = ["PROMPT_SETS", "USES", "prompt_digest", "prompts", "reworded", "whose"]
+__all__ = ["PROMPT_SETS", "SETS_OF", "USES", "prompt_digest", "prompts", "reworded", "whose"]
 
 USES: tuple[PromptUse, ...] = get_args(PromptUse)
 
@@ -27,9 +27,15 @@ PROMPT_SETS: Mapping[str, str] = MappingProxyType(
     {
         "mmecinstruct": "paper-shaped, our own words",
         "tiny": "for the bundled models, our own words",
+        "grocery": "for small models, our own words",
     }
 )
 """The prompt sets that ship, and whose wording each is."""
+
+SETS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"mmecinstruct": ("mmecinstruct", "tiny"), "grocery": ("grocery",)}
+)
+"""The prompt sets that ask each benchmark's tasks."""
 
 _FOLDER = Path(__file__).parent / "prompts"
 _YOURS = "yours"

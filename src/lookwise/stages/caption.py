@@ -7,7 +7,7 @@ nor where pictures lie.  `contextual=False` asks without the task's context (the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lookwise.benchmarks.rendering import caption_conversation
 from lookwise.inference import Answered, Ask
@@ -31,6 +31,8 @@ class CaptionStage:
     contextual: bool = True
     captioner: str = "captioner"
     name: str = "captions"
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Sample id -> another captioner's key: a model that never saw this sample's picture in training."""
 
     def ask(self, sample: Sample, rows: tuple[Caption, ...]) -> list[Ask]:
         """Return one request per visual, once."""
@@ -40,7 +42,7 @@ class CaptionStage:
         use = "caption" if self.contextual else "caption_plain"
         return [
             Ask(
-                self.captioner,
+                self.others.get(sample.id, self.captioner),
                 Request(caption_conversation(task, sample, visual, use), self.want),  # type: ignore[arg-type]
                 (visual.slot, str(visual.candidate)),
             )
