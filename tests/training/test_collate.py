@@ -37,6 +37,27 @@ def test_micro_batches_hold_every_row_once_within_the_budget(lengths: list[int],
         assert len(chunk) == 1 or len(chunk) * max(len(r.ids) for r in chunk) <= tokens
 
 
+def test_a_long_row_goes_alone_where_padding_costs_more_than_a_pass() -> None:
+    rows = [Encoded(tuple(range(n)), 0) for n in (10, 11, 200, 9, 10)]
+    assert [[len(r.ids) for r in c] for c in split(rows, 4096, call=50)] == [[200], [11, 10, 10, 9]]
+    assert len(split(rows, 4096, call=5000)) == 1
+    assert [len(c) for c in split(rows, 22, call=5000)] == [1, 2, 2]
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=7), st.integers(1, 90), st.integers(0, 60))
+def test_no_cut_of_the_sorted_rows_is_cheaper(lengths: list[int], tokens: int, call: int) -> None:
+    lengths = sorted(lengths, reverse=True)
+
+    def cheapest(rest: list[int]) -> int:
+        if not rest:
+            return 0
+        fits = [n for n in range(1, len(rest) + 1) if n == 1 or n * rest[0] <= tokens]
+        return min(n * rest[0] + call + cheapest(rest[n:]) for n in fits)
+
+    chunks = split([Encoded(tuple(range(n)), 0) for n in lengths], tokens, call)
+    assert sum(len(c) * len(c[0].ids) + call for c in chunks) == cheapest(lengths)
+
+
 @given(st.integers(1, 100), st.integers(1, 9), st.integers(0, 5), st.booleans())
 def test_an_epoch_visits_every_row_once_in_an_order_of_its_own(n: int, batch: int, seed: int, grouped: bool) -> None:
     lengths = [(i * 37) % 50 for i in range(n)]

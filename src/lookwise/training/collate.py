@@ -95,15 +95,29 @@ class Pictures:
         return made
 
 
-def split(rows: Sequence[Encoded], tokens: int) -> list[list[Encoded]]:
-    """Cut rows into micro-batches of at most `tokens` padded tokens (or one row), rows of like length together."""
-    chunks: list[list[Encoded]] = []
-    for row in sorted(rows, key=lambda r: -len(r.ids)):
-        if chunks and (len(chunks[-1]) + 1) * len(chunks[-1][0].ids) <= tokens:
-            chunks[-1].append(row)
-        else:
-            chunks.append([row])
-    return chunks
+def split(rows: Sequence[Encoded], tokens: int, call: int = 128) -> list[list[Encoded]]:
+    """Cut rows into micro-batches of at most `tokens` padded tokens (or one row), at the least cost.
+
+    The cost of a micro-batch is its padded tokens and `call` more, for what a pass costs whatever its size: so rows
+    of like length go together, and a long row goes alone where padding the others would cost more than a pass.
+    """
+    ordered = sorted(rows, key=lambda r: -len(r.ids))
+    lengths = [len(r.ids) for r in ordered]
+    cost, cut = [0], [0]  # of the first i rows: the least cost, and where the last micro-batch of that begins
+    for end in range(1, len(ordered) + 1):
+        best = (cost[end - 1] + lengths[end - 1] + call, end - 1)
+        for start in range(end - 2, -1, -1):
+            padded = (end - start) * lengths[start]
+            if padded > tokens:
+                break
+            best = min(best, (cost[start] + padded + call, start))
+        cost.append(best[0])
+        cut.append(best[1])
+    chunks, end = [], len(ordered)
+    while end:
+        chunks.append(ordered[cut[end] : end])
+        end = cut[end]
+    return chunks[::-1]
 
 
 def collate(rows: Sequence[Encoded], pad_id: int, device: torch.device, pixels: dict[str, Tensor]) -> Batch:

@@ -130,6 +130,7 @@ class AnswerTrainer(Trainer):
         self.add_callback(_Beat(self))
         self.record = Record(micro_tokens=settings.micro_tokens or _micro_tokens(rows, settings, self.args.device))
         self.names = _kept_names(model)
+        self._call = _call_tokens(model, self.args.device)
 
     # What Trainer calls
 
@@ -234,7 +235,7 @@ class AnswerTrainer(Trainer):
         total = sum(len(r.ids) - max(r.start, 1) for r in rows)
         loss = torch.zeros((), device=self.args.device)
         try:
-            for chunk in split(rows, self.record.micro_tokens):
+            for chunk in split(rows, self.record.micro_tokens, self._call):
                 pictures = [m for r in chunk for m in r.media]
                 pixels = self.pictures.tensors(pictures, training=True) if self.pictures else {}
                 batch = collate(chunk, self.pad_id, self.args.device, pixels)
@@ -289,6 +290,12 @@ def _micro_tokens(rows: list[Encoded], settings: TuneSettings, device: torch.dev
     """Start with the whole batch on an accelerator; on a CPU more than some thousand tokens gains nothing."""
     longest = max((len(r.ids) for r in rows), default=1)
     return 4096 if device.type == "cpu" else settings.batch * longest
+
+
+def _call_tokens(model: nn.Module, device: torch.device) -> int:
+    """Return how many tokens a pass costs whatever its size: few for a large model on a CPU, many on an accelerator."""
+    size = sum(p.numel() for p in model.parameters())
+    return 32 + 40_000_000 // max(size, 1) if device.type == "cpu" else 8192
 
 
 def _kept_names(model: nn.Module) -> list[str]:
