@@ -130,7 +130,7 @@ def test_another_recipe_and_another_process_are_refused_by_name(
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("captioner=tiny:captionr", "captioner"),
+        ("captioner=tiny:captionr", "did you mean 'captioner'"),
         ("tasks=[sentiment]", "sentiment_analysis"),
         ("policies=[captions:votes]", "'vote'"),
         ("prompts=tinny", "'tiny'"),
@@ -142,7 +142,7 @@ def test_a_wrong_name_is_refused_before_anything_loads(
     recipe: Path, tmp_path: Path, override: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "r"
-    assert main(["run", str(recipe), "--out", str(out), "--set", override]) == 1
+    assert main(["run", str(recipe), "--out", str(out), "--set", override]) in (1, 2)
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1, "one line, no traceback"

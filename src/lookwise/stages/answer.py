@@ -51,15 +51,13 @@ class AnswerStage:
             return []
         task = self.tasks[sample.task]
         want = self.want or Rank(task.answers(sample))
-        asks = []
-        for policy, shown in self.shown.items():
-            talk = answer_conversation(task, sample, shown.get(sample.id, {}))
-            asks += [
-                Ask(reader.model, Request(talk, want), (policy, str(i)))
-                for i, reader in enumerate(self.readers)
-                if reader.task in (None, sample.task)
-            ]
-        return asks
+        talks = {p: answer_conversation(task, sample, shown.get(sample.id, {})) for p, shown in self.shown.items()}
+        return [
+            Ask(reader.model, Request(talk, want), (policy, str(i)))
+            for i, reader in enumerate(self.readers)
+            if reader.task in (None, sample.task)
+            for policy, talk in talks.items()
+        ]
 
     def read(self, sample: Sample, answered: list[Answered]) -> list[Prediction]:
         """Return the parsed answers; a failure keeps its reply and says why."""
