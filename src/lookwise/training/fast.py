@@ -4,6 +4,8 @@ In: a model under a LoRA adapter.  Out: within the block, its adapted linear lay
 they always do, but forward and backward are written as matrix products that add in place.  Small models are bound by
 such passes, not by arithmetic.  Whatever is not plain (dropout, biases of the adapter, merged weights, other dtypes,
 norms that are trained) keeps its own forward.  Weights, names and what is saved do not change.
+
+And: the last decoder layer is asked for chosen places only, in its parts that treat every place by itself.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["fewer_passes"]
+__all__ = ["fewer_passes", "last_layer_at"]
 
 Forward = Callable[..., Tensor]
 
@@ -120,5 +122,45 @@ def _short_norm(module: nn.Module) -> Forward | None:
             return own(x)
         y = _frozen_norm(x.reshape(-1, x.shape[-1]), norm.weight, epsilon)
         return y.view(x.shape)
+
+    return forward
+
+
+_LAYERS = ("LlamaDecoderLayer", "MistralDecoderLayer", "Phi3DecoderLayer", "Qwen2DecoderLayer")
+_PLACEWISE = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
+"""Parts whose output at a place needs only their input there, and that nothing but the same place's output reads."""
+
+
+@contextmanager
+def last_layer_at(model: Any, places: Tensor) -> Iterator[None]:
+    """Within the block, compute those parts of the last decoder layer at these flat places only, and zero elsewhere.
+
+    Keys and values still cover every place, so the last hidden states at `places` are exact; the others are not to be
+    used.  Models of other architectures compute as always.
+    """
+    decoder = getattr(model.model, "language_model", model.model)
+    layers = getattr(decoder, "layers", None)
+    layer: Any = layers[-1] if isinstance(layers, nn.ModuleList) else None
+    parts = dict(layer.named_modules()) if type(layer).__name__ in _LAYERS else {}
+    before: list[tuple[nn.Module, Forward | None]] = []
+    for name in _PLACEWISE:
+        if name in parts:
+            before.append((parts[name], parts[name].__dict__.get("forward")))
+            parts[name].__dict__["forward"] = _only_at(parts[name].forward, places)
+    try:
+        yield
+    finally:
+        for module, forward in before:
+            if forward is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = forward
+
+
+def _only_at(own: Forward, places: Tensor) -> Forward:
+    def forward(x: Tensor) -> Tensor:
+        some = own(x.reshape(-1, x.shape[-1]).index_select(0, places)[None])[0]
+        everywhere = some.new_zeros(x.shape[0] * x.shape[1], some.shape[-1])
+        return everywhere.index_copy(0, places, some).view(*x.shape[:2], some.shape[-1])
 
     return forward

@@ -2,7 +2,8 @@
 
 In: an open transformers causal or LLaVA-class model (bare or with a LoRA adapter) and `Batch`es.  Out: hidden states,
 logits at chosen positions, summed cross-entropy.  The backbone runs once, the states that predict a supervised token
-are selected, and only those pass the head *module*, so that an adapter on the head is trained like any other.
+are selected, and only those pass the head *module*, so that an adapter on the head is trained like any other.  In the
+last layer, too, only they are computed where places do not depend on one another.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from lookwise.errors import ModelError
 from lookwise.models.heads import is_tied, untie
 from lookwise.training.collate import Batch
+from lookwise.training.fast import last_layer_at
 
 __all__ = ["answer_logits", "answer_loss", "bare", "check_plain_head", "is_tied", "merge_check", "untie"]
 
@@ -43,7 +45,8 @@ def check_plain_head(model: Any, name: str) -> None:
 def answer_logits(model: nn.Module, batch: Batch) -> Tensor:
     """Return the logits at the batch's picks, (supervised, vocabulary)."""
     core = bare(model)
-    states = core.model(input_ids=batch.ids, use_cache=False, **batch.pixels).last_hidden_state
+    with last_layer_at(core, batch.picks):
+        states = core.model(input_ids=batch.ids, use_cache=False, **batch.pixels).last_hidden_state
     chosen = states.reshape(-1, states.shape[-1]).index_select(0, batch.picks)
     logits: Tensor = core.get_output_embeddings()(chosen)
     return logits
