@@ -70,6 +70,9 @@ def parse(values: Mapping[str, Any], origin: str) -> Recipe:
         if key not in known:
             raise RecipeError(f"{origin}: unknown key {key!r}; {nearest(str(key), known)}")
     recipe = Recipe(**{k: _convert(v, hints[k], f"{origin}: {k}") for k, v in values.items()})
+    for task, most in recipe.samples_most.items():
+        if not most.isdigit() or int(most) == 0:
+            raise RecipeError(f"{origin}: samples_most: {task}: expected a positive number, found {most!r}")
     if "tune_on" not in values:
         recipe = replace(recipe, tune_on=tuple(p for p in recipe.tune_on if p in recipe.policies))
     return _check(recipe, origin)
@@ -138,7 +141,7 @@ def _number(text: str, origin: str) -> float:
 
 
 def _named(value: Any, origin: str) -> Mapping[str, str]:
-    """Return judges as name -> model: a mapping as it is, a list named by the models' last words."""
+    """Return names and values as text: a mapping as it is, a list of models named by their last words."""
     if isinstance(value, list):
         value = {str(spec).split(":", 1)[-1].rsplit("/", 1)[-1]: spec for spec in value}
     if not isinstance(value, dict):

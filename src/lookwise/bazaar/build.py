@@ -26,6 +26,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy
@@ -34,7 +35,7 @@ import pyarrow
 
 from lookwise import __version__
 from lookwise.bazaar import cases
-from lookwise.bazaar.cases import SPLITS, Split, world_of
+from lookwise.bazaar.cases import SPLITS, TASKS, Split, world_of
 from lookwise.bazaar.ceiling import Ceiling, predictions, utilities
 from lookwise.bazaar.draw import draw
 from lookwise.bazaar.samples import INSTRUCTIONS, Made, make_split, picture_path, split_world
@@ -62,21 +63,47 @@ class _Part:
     ceilings: tuple[Prediction, ...]
 
 
-def build(out: Path, seed: int, samples: Mapping[str, int], size: int = 128, workers: int = 1) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Every `of`-th sample of a split, from the `part`-th."""
+
+    seed: int
+    split: Split
+    count: int
+    part: int
+    of: int
+    tasks: tuple[str, ...]
+    most: dict[str, int]
+
+
+def build(
+    out: Path,
+    seed: int,
+    samples: Mapping[str, int],
+    size: int = 128,
+    workers: int = 1,
+    tasks: Sequence[str] = TASKS,
+    most: Mapping[str, int] = MappingProxyType({}),
+) -> Path:
     """Make the dataset in `out` unless it is there already; return the path of its dataset.json.
 
     `samples`: how many of each task a split gets ("train", "val", "test", "ood"; a split left out gets none).
-    `workers`: processes that share the work; the bytes do not depend on them.
+    `tasks`: those to make; `most`: caps per task and split.  `workers`: processes that share the work; the bytes do not
+    depend on them.
     """
     wanted = _checked(samples)
-    asked = {"layout": _LAYOUT, "seed": seed, "size": size, "samples": wanted, "versions": _versions()}
+    unknown = [name for name in (*tasks, *most) if name not in TASKS]
+    if unknown:
+        raise DataError(f"unknown task {unknown[0]!r}; {nearest(unknown[0], TASKS)}")
+    lessons = {"tasks": sorted(tasks), "most": dict(sorted(most.items()))}
+    asked = {"layout": _LAYOUT, "seed": seed, "size": size, "samples": wanted, **lessons, "versions": _versions()}
     if out.exists() and any(out.iterdir()):
         _check_same(out, asked)
         return out / "dataset.json"
     draft = out.with_name(f".{out.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     (draft / "images").mkdir(parents=True)
-    _fill(draft, seed, wanted, size, workers)
+    _fill(draft, seed, wanted, size, workers, tuple(tasks), most)
     _write_manifest(draft, asked)
     if out.exists():
         out.rmdir()
@@ -112,18 +139,30 @@ def _check_same(out: Path, asked: Mapping[str, Any]) -> None:
     if not path.is_file():
         raise DataError(f"{out} is not empty and holds no finished dataset; choose another folder or empty it")
     held = json.loads(path.read_text(encoding="utf-8"))["asked"]
-    for key in ("layout", "seed", "size", "samples"):
+    for key in ("layout", "seed", "size", "samples", "tasks", "most"):
         if held.get(key) != asked[key]:
             raise DataError(
                 f"{out} holds a dataset with {key} {held.get(key)}, not {asked[key]}; choose another folder"
             )
 
 
-def _fill(draft: Path, seed: int, wanted: Mapping[Split, int], size: int, workers: int) -> None:
-    jobs = [(seed, split, count, part, workers) for split, count in wanted.items() for part in range(workers)]
+def _fill(
+    draft: Path,
+    seed: int,
+    wanted: Mapping[Split, int],
+    size: int,
+    workers: int,
+    tasks: tuple[str, ...],
+    most: Mapping[str, int],
+) -> None:
+    jobs = [
+        _Job(seed, split, count, part, workers, tasks, dict(most))
+        for split, count in wanted.items()
+        for part in range(workers)
+    ]
     by_split: dict[Split, list[_Part]] = {}
     for job, part in zip(jobs, _map(_make_part, jobs, workers), strict=True):
-        by_split.setdefault(job[1], []).append(part)
+        by_split.setdefault(job.split, []).append(part)
     made = [m for parts in by_split.values() for m in _interleave([p.made for p in parts])]
     listings = {x.listing_id: x for m in made for x in m.drawn.listings}
     with (draft / "dataset.json").open("w", encoding="utf-8", newline="\n") as file:
@@ -159,11 +198,11 @@ def _map(function: Any, jobs: Sequence[Any], workers: int) -> Iterator[Any]:
         yield from pool.map(function, jobs, chunksize=max(1, len(jobs) // (8 * workers)))
 
 
-def _make_part(job: tuple[int, Split, int, int, int]) -> _Part:
+def _make_part(job: _Job) -> _Part:
     """Draw a whole split (quick), and reckon the truth of every n-th sample of it (slow)."""
-    seed, split, count, part, of = job
-    ceiling = Ceiling(split_world(split))
-    made = tuple(m for i, m in enumerate(make_split(seed, split, count)) if i % of == part)
+    ceiling = Ceiling(split_world(job.split))
+    drawn = make_split(job.seed, job.split, job.count, job.tasks, job.most)
+    made = tuple(m for i, m in enumerate(drawn) if i % job.of == job.part)
     worth = tuple(u for m in made for u in utilities(ceiling, m.sample.id, m.drawn))
     return _Part(made, worth, tuple(p for m in made for p in predictions(ceiling, m.sample, m.drawn)))
 

@@ -100,8 +100,14 @@ def picture_path(listing_id: str) -> str:
     return f"images/{listing_id}.png"
 
 
-def make_split(seed: int, split: Split, samples: int, tasks: Collection[str] = TASKS) -> Iterator[Made]:
-    """Yield `samples` of every task of the split (of those named), task by task."""
+def make_split(
+    seed: int,
+    split: Split,
+    samples: int,
+    tasks: Collection[str] = TASKS,
+    most: Mapping[str, int] = MappingProxyType({}),
+) -> Iterator[Made]:
+    """Yield `samples` of every task of the split (of those named), task by task; `most` caps single tasks."""
     world = split_world(split)
     size = _BASE_SIZE + samples
     catalogues = {
@@ -110,7 +116,7 @@ def make_split(seed: int, split: Split, samples: int, tasks: Collection[str] = T
     }
     for task in (task for task in split_tasks(split) if task in tasks):
         catalogue = catalogues["review" if task == "sentiment_analysis" else "shop"]
-        for number in range(samples):
+        for number in range(min(samples, most.get(task, samples))):
             rng = random.Random(f"{seed}/{split}/{task}/{number}")
             drawn = DRAW[task](world, catalogue, rng)
             held_out = split == "test" and rng.random() < HELD_OUT_SHARE

@@ -45,9 +45,15 @@ class Data:
         if self.kind == "bazaar":
             from lookwise.bazaar.build import build
 
-            build(self.path, self.recipe.seed, _generated(self.recipe), workers=WORKERS)
+            tasks = [task.short for task in self.tasks.values()]
+            build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most)
         elif not self.path.exists():
             raise DataError(f"no data at {self.path}; give its place with --set data=PATH")
+
+    @property
+    def most(self) -> dict[str, int]:
+        """The recipe's caps, by the task's short name."""
+        return {find_task(name).short: int(count) for name, count in self.recipe.samples_most.items()}
 
     def read(self) -> Iterator[Sample | Rejected]:
         """Yield the samples of the run's tasks, at most the recipe's number per task and split."""
@@ -57,9 +63,14 @@ class Data:
             if isinstance(row, Sample):
                 place = (row.task, row.split)
                 taken[place] = taken.get(place, 0) + 1
-                if 0 < self.recipe.samples.get(row.split, 0) < taken[place]:
+                if 0 < self._limit(row) < taken[place]:
                     continue
             yield row
+
+    def _limit(self, sample: Sample) -> int:
+        """Return how many samples of this one's task and split are wanted; 0 means all."""
+        limits = [self.recipe.samples.get(sample.split, 0), self.most.get(sample.task.rsplit("/", 1)[-1], 0)]
+        return min((n for n in limits if n > 0), default=0)
 
     def _rows(self, splits: Sequence[str]) -> Iterator[Sample | Rejected]:
         if self.own is not None:

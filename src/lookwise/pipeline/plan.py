@@ -63,7 +63,8 @@ def _samples(data: Data) -> Iterator[Sample]:
     for split in SPLITS:
         count = data.recipe.samples[split]
         if count:
-            yield from (m.sample for m in make_split(data.recipe.seed, split, count) if m.sample.task in data.tasks)
+            tasks = [task.short for task in data.tasks.values()]
+            yield from (m.sample for m in make_split(data.recipe.seed, split, count, tasks, data.most))
 
 
 def _captions(data: Data, samples: list[Sample]) -> int:
