@@ -32,7 +32,7 @@ class Plan(Protocol):
     def attend_wanted(
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
     ) -> Tensor:
-        """Return the output [wanted, heads, width] of those tokens alone whose logits are wanted."""
+        """Return the output [wanted, heads, width] of those tokens alone whose logits are wanted; q is theirs alone."""
 
     def fold(self, x: Tensor) -> Tensor:
         """Return [tokens, heads, width] as [batch, heads, tokens, width]."""
@@ -127,17 +127,20 @@ class Packed:
         self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
     ) -> Tensor:
         """Attend from each prompt's last token, and from the nodes behind it."""
-        found = []
+        found: list[Tensor] = []
+        at = 0
         for row, span in enumerate(self.spans):
             middle, end = span.start + span.prompt, span.start + span.prompt + span.nodes
             self._remember(layer, row, span, k, v)
             first = span.start if window is None else max(span.start, middle - window)
             own = slice(first, middle)
-            found.append(_masked(q[:, :, middle - 1 : middle], k[:, :, own], v[:, :, own], scale, None)[0])
+            found.append(_masked(q[:, :, at : at + 1], k[:, :, own], v[:, :, own], scale, None)[0])
             sees = span.visible(window)
             if sees is not None:
                 own = slice(span.start, end)
-                found.append(_masked(q[:, :, middle:end], k[:, :, own], v[:, :, own], scale, sees)[0])
+                asking = q[:, :, at + 1 : at + 1 + span.nodes]
+                found.append(_masked(asking, k[:, :, own], v[:, :, own], scale, sees)[0])
+            at += 1 + span.nodes
         return torch.cat(found)
 
     def fold(self, x: Tensor) -> Tensor:

@@ -104,7 +104,8 @@ class Encoder:
             raise ModelError(f"model {self._spec!r} was given a video; videos come in a later version, give images")
 
     def _ids(self, text: str) -> list[int]:
-        ids: list[int] = self._inner.encode(text, add_special_tokens=False).ids
+        # The batched call leaves out the offsets into the text, which take a third of the time.
+        ids: list[int] = self._inner.encode_batch_fast([text], add_special_tokens=False)[0].ids
         return ids
 
     def _render(self, conversation: Conversation, answer: str | None) -> str:

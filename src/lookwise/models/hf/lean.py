@@ -121,19 +121,21 @@ class LeanDecoder:
         squares = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True).square_()
         return torch.mul(hidden, squares.mul_(1 / hidden.shape[-1]).add_(self._epsilon).rsqrt_())
 
-    def _projected(self, layer: _Layer, hidden: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys and values [tokens, heads, width], rotated."""
-        normed = self._normed(hidden)
-        found = normed @ layer.qkv if layer.qkv_bias is None else torch.addmm(layer.qkv_bias, normed, layer.qkv)
-        found = found.view(hidden.shape[0], -1, self._width)
-        turned = self._heads + self._kv_heads
-        pairs = found[:, :turned].view(hidden.shape[0], turned, self._width // 2, 2)
-        torch.view_as_complex(pairs).mul_(turns)
-        return found[:, : self._heads], found[:, self._heads : turned], found[:, turned:]
+    def _projected(self, layer: _Layer, normed: Tensor, turns: Tensor, heads: slice) -> Tensor:
+        """Return some of the heads of queries, keys and values [tokens, heads, width], queries and keys rotated."""
+        columns = slice(heads.start * self._width, heads.stop * self._width)
+        weight = layer.qkv[:, columns]
+        found = normed @ weight if layer.qkv_bias is None else torch.addmm(layer.qkv_bias[columns], normed, weight)
+        turned = min(heads.stop, self._heads + self._kv_heads) - heads.start
+        found = found.view(normed.shape[0], -1, self._width)
+        torch.view_as_complex(found[:, :turned].view(normed.shape[0], turned, self._width // 2, 2)).mul_(turns)
+        return found
 
     def _full(self, layer: _Layer, hidden: Tensor, turns: Tensor, plan: Plan) -> Tensor:
         """Return the hidden states after a layer."""
-        q, k, v = (plan.fold(x) for x in self._projected(layer, hidden, turns))
+        middle, end = self._heads + self._kv_heads, self._heads + 2 * self._kv_heads
+        found = self._projected(layer, self._normed(hidden), turns, slice(0, end))
+        q, k, v = (plan.fold(x) for x in (found[:, : self._heads], found[:, self._heads : middle], found[:, middle:]))
         seen = plan.attend(layer.index, q, k, v, self._scale, layer.window)
         return self._gated(layer, hidden.addmm_(seen.reshape(hidden.shape[0], -1), layer.out))
 
@@ -141,7 +143,10 @@ class LeanDecoder:
         """Return the last layer's hidden states where they are wanted; elsewhere only keys and values are needed."""
         if wanted is None:
             return self._full(layer, hidden, turns, plan)
-        q, k, v = (plan.fold(x) for x in self._projected(layer, hidden, turns))
+        normed = self._normed(hidden)
+        found = self._projected(layer, normed, turns, slice(self._heads, self._heads + 2 * self._kv_heads))
+        asking = self._projected(layer, normed[wanted], turns[wanted], slice(0, self._heads))
+        q, k, v = (plan.fold(x) for x in (asking, found[:, : self._kv_heads], found[:, self._kv_heads :]))
         seen = plan.attend_wanted(layer.index, q, k, v, self._scale, layer.window)
         hidden = hidden[wanted]
         return self._gated(layer, hidden.addmm_(seen.reshape(hidden.shape[0], -1), layer.out))
