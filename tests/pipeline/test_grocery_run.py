@@ -30,7 +30,7 @@ def test_a_scratch_model_that_nobody_can_train_is_refused(tmp_path: Path) -> Non
         ("captioner=scripted:fixed/x", "caption_folds"),
     ):
         with pytest.raises(ModelError, match=said):
-            flow.check_models(config.load("grocery", settings(data, change)))
+            flow.check_names(config.load("grocery", settings(data, change)))
     with pytest.raises(RecipeError, match="caption_folds"):
         config.load("grocery", settings(data, "caption_folds=1"))
 

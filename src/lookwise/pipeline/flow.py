@@ -28,8 +28,9 @@ from lookwise.runs.ledger import Ledger
 from lookwise.runs.lock import RunLock
 from lookwise.runs.replies import ReplyStore
 from lookwise.runs.store import read_json, write_json_atomic
+from lookwise.stages.evidence import parse_policy
 
-__all__ = ["STEPS", "Asked", "check_models", "run"]
+__all__ = ["STEPS", "Asked", "check_names", "run"]
 
 Step = Callable[[Context], None]
 
@@ -61,8 +62,10 @@ class Asked:
     say: Callable[[str], None] = lambda line: None
 
 
-def check_models(recipe: Recipe) -> None:
-    """Raise ModelError, before anything loads, for a model of the recipe that cannot be opened."""
+def check_names(recipe: Recipe) -> None:
+    """Refuse, before anything loads, a policy that does not exist and a model that cannot be opened."""
+    for policy in (*recipe.policies, *recipe.tune_on):
+        parse_policy(policy, recipe.judges)
     scratch_steps.check_scratch(recipe)
     for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader):
         if not spec.startswith(f"{SCRATCH}:"):
@@ -72,7 +75,7 @@ def check_models(recipe: Recipe) -> None:
 def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
     """Carry a recipe out in a folder; return False when the run was already finished and nothing was done."""
     steps = _wanted(asked)
-    check_models(recipe)
+    check_names(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     with RunLock(folder):
         _same_recipe(folder, recipe_text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from lookwise.benchmarks.rendering import caption_conversation
 from lookwise.pipeline.context import TUNING_SPLITS
 from lookwise.pipeline.data import Data, open_data
-from lookwise.pipeline.flow import check_models
+from lookwise.pipeline.flow import check_names
 from lookwise.recipe import Recipe
 from lookwise.sample import Sample
 from lookwise.stages.evidence import parse_policy
@@ -24,7 +24,7 @@ __all__ = ["plan"]
 
 def plan(recipe: Recipe, folder: Path, prompts: Path | None) -> list[str]:
     """Return the lines of a dry run; unknown models, policies and tasks are refused as in a real one."""
-    check_models(recipe)
+    check_names(recipe)
     data = open_data(recipe, folder, prompts)
     policies = [parse_policy(name, recipe.judges) for name in recipe.policies]
     tuned = [p for p in policies if p.name in recipe.tune_on and recipe.readers != "zero-shot"]
