@@ -197,3 +197,23 @@ def test_packs_hold_every_row_once() -> None:
     rows = [Row([0] * n) for n in (900, 300, 200, 2000, 1)]
     assert [list(run) for run in packs(rows, 1024)] == [[0], [1, 2], [3], [4]]
     assert packs([], 10) == []
+
+
+def test_a_tokenizer_saved_with_truncation_reads_the_whole_prompt(saved: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "cut"
+    shutil.copytree(saved("llama"), folder)
+    settings = json.loads((folder / "tokenizer.json").read_text())
+    settings["truncation"] = {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}
+    (folder / "tokenizer.json").write_text(json.dumps(settings))
+    request = ask("red kettle " * 20, Generate(1))
+    assert open_model(f"hf:{folder}").length(request) == open_model(f"hf:{saved('llama')}").length(request) > 40
+
+
+def test_models_with_the_same_tokenizer_files_share_the_tokens_of_prompts(saved: Callable[..., Path]) -> None:
+    first, second = (open_model(f"hf:{saved(family)}") for family in ("llama", "llama"))
+    assert isinstance(first, HFModel)
+    assert isinstance(second, HFModel)
+    assert first._encoder._words is second._encoder._words
+    other = open_model(f"hf:{saved('phi3')}")
+    assert isinstance(other, HFModel)
+    assert other._encoder._words is not first._encoder._words

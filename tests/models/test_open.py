@@ -186,7 +186,7 @@ def test_an_adapter_answers_as_it_does_unmerged(tied: bool, tmp_path: Path, save
     unmerged: Any = PeftModel.from_pretrained(raw, str(adapter)).eval()
     for request, reply in zip(REQUESTS, model.answer(REQUESTS), strict=True):
         ids = list(model._encoder.encode(request.conversation).ids)  # type: ignore[attr-defined]
-        token = model._encoder._ids("yes")  # type: ignore[attr-defined]
+        token = model._encoder._words.ids("yes")  # type: ignore[attr-defined]
         with torch.inference_mode():
             chances = unmerged(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
         assert reply.scores[0] == pytest.approx(float(chances[token[0]]), abs=1e-4)

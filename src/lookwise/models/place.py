@@ -15,14 +15,10 @@ from pathlib import Path
 from lookwise.errors import ModelError, nearest
 from lookwise.models.hf.families import family_of
 
-__all__ = ["Place", "bundled", "digest", "locate"]
+__all__ = ["Place", "bundled", "digest", "locate", "text_digest"]
 
 _TINY = Path(__file__).parent / "tiny"
-_CONTENT = (
-    "config.json",
-    "generation_config.json",
-    "*.safetensors",
-    "*.safetensors.index.json",
+_TEXT = (
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
@@ -32,6 +28,9 @@ _CONTENT = (
     "preprocessor_config.json",
     "processor_config.json",
 )
+"""What turns a conversation into a model's input."""
+
+_CONTENT = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", *_TEXT)
 """What answers depend on in a checkpoint's folder, as patterns of file names."""
 
 _ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
@@ -72,8 +71,17 @@ def locate(spec: str, *, fetch: bool) -> Place | None:
 
 def digest(place: Place) -> str:
     """Return 16 hex digits over every file that an answer depends on."""
+    return _digest((place.folder, _CONTENT), (place.adapter, _ADAPTER))
+
+
+def text_digest(place: Place) -> str:
+    """Return 16 hex digits over the files of its tokenizer, template and processor alone."""
+    return _digest((place.folder, _TEXT))
+
+
+def _digest(*parts: tuple[Path | None, tuple[str, ...]]) -> str:
     total = hashlib.sha256()
-    for folder, patterns in ((place.folder, _CONTENT), (place.adapter, _ADAPTER)):
+    for folder, patterns in parts:
         if folder is None:
             continue
         names = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}

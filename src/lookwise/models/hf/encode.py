@@ -7,23 +7,21 @@ user wrote cannot forge a turn or a picture: markers of the template found in it
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jinja2 import TemplateError
 
 from lookwise.errors import ModelError
 from lookwise.message import Conversation, Media, MediaPart, Message, Part, TextPart
 from lookwise.models.hf.layout import Tree
-from lookwise.models.hf.load import Texts
+from lookwise.models.hf.texts import Texts
 from lookwise.models.wire import media_of, part_messages, text_messages
 
 __all__ = ["Encoded", "Encoder", "OptionError"]
 
 _REMEMBERED = 16_384
-"""Prompts whose tokens are kept: the loop measures a window of them before it asks."""
+"""Trees of options that are kept."""
 
 _PROBE = "answer"
 
@@ -49,23 +47,13 @@ class Encoder:
 
     def __init__(self, texts: Texts, spec: str, image_token: int | None) -> None:
         self._tokenizer, self._template, self._spec = texts.tokenizer, texts.template, spec
-        self._inner: Any = texts.tokenizer.backend_tokenizer
+        self._words = texts.words
         self.image_token = image_token
         added = texts.tokenizer.added_tokens_decoder
         self._markers = {i: str(token) for i, token in added.items() if token.special}
         self._image = None if image_token is None else str(texts.tokenizer.convert_ids_to_tokens(image_token))
-        self._prompts: OrderedDict[Conversation, Encoded] = OrderedDict()
         self._trees: dict[tuple[str, tuple[str, ...]], tuple[int, Tree]] = {}
         self._lead, self.end_of_turn = self._probe()
-
-    def encode(self, conversation: Conversation) -> Encoded:
-        """Return a conversation's tokens, up to where the answer begins."""
-        found = self._prompts.get(conversation)
-        if found is None:
-            found = self._prompts[conversation] = self._encode(conversation)
-            if len(self._prompts) > _REMEMBERED:
-                self._prompts.popitem(last=False)
-        return found
 
     def options(self, prompt: Encoded, options: Sequence[str]) -> tuple[int, Tree]:
         """Return how many of the prompt's tokens stay as they are when an option follows, and the options' tree.
@@ -85,11 +73,12 @@ class Encoder:
         """Return generated tokens as text, without markers and without white space round it."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _encode(self, conversation: Conversation) -> Encoded:
+    def encode(self, conversation: Conversation) -> Encoded:
+        """Return a conversation's tokens, up to where the answer begins."""
         media = media_of(conversation)
         self._check(media)
         text = self._render(self._harmless(conversation), answer=None)
-        ids = array("i", self._ids(text))
+        ids = self._words.ids(text)
         if self.image_token is not None and ids.count(self.image_token) != len(media):
             raise ModelError(
                 f"model {self._spec!r}: its chat template made {ids.count(self.image_token)} places for {len(media)} "
@@ -102,11 +91,6 @@ class Encoder:
             raise ModelError(f"model {self._spec!r} reads text only, but was given a picture; name one that sees")
         if any(medium.kind == "video" for medium in media):
             raise ModelError(f"model {self._spec!r} was given a video; videos come in a later version, give images")
-
-    def _ids(self, text: str) -> list[int]:
-        # The batched call leaves out the offsets into the text, which take a third of the time.
-        ids: list[int] = self._inner.encode_batch_fast([text], add_special_tokens=False)[0].ids
-        return ids
 
     def _render(self, conversation: Conversation, answer: str | None) -> str:
         messages = (text_messages if self._image is None else part_messages)(conversation)
@@ -145,8 +129,8 @@ class Encoder:
     def _tree(self, tail: str, options: Sequence[str]) -> tuple[int, Tree]:
         if not options:
             raise OptionError("no options to rank")
-        alone = self._ids(tail)
-        joint = [self._ids(tail + self._lead + option) for option in options]
+        alone = self._words.ids(tail)
+        joint = [self._words.ids(tail + self._lead + option) for option in options]
         stable = min(_common(alone, ids) for ids in joint)
         found = [ids[stable:] for ids in joint]
         empty = next((o for o, ids in zip(options, found, strict=True) if not ids or not o.strip()), None)
@@ -161,7 +145,7 @@ class Encoder:
         if not whole.startswith(opened) or _PROBE not in whole[len(opened) :]:
             return "", None
         lead, _, rest = whole[len(opened) :].partition(_PROBE)
-        after = self._ids(rest)
+        after = self._words.ids(rest)
         return (lead if not lead.strip() else ""), after[0] if after and after[0] in self._markers else None
 
 

@@ -1,4 +1,4 @@
-"""Open a checkpoint from its folder: network, tokenizer or processor, and an adapter merged where that is exact.
+"""Open a checkpoint's weights, and an adapter merged into them where that is exact.
 
 In: a `Place`, a device, a dtype.  Out: `Loaded`.  Remote code is never run; weights are read from safetensors only.
 Whatever transformers says against a checkpoint becomes one sentence that names the model.
@@ -6,38 +6,24 @@ Whatever transformers says against a checkpoint becomes one sentence that names 
 
 from __future__ import annotations
 
-import re
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.utils import logging
 
-from lookwise.errors import ModelError
 from lookwise.models.heads import is_tied, untie
 from lookwise.models.hf.families import sees_pictures
+from lookwise.models.hf.faults import FAULTS, cannot
 from lookwise.models.place import Place
 
-__all__ = ["Loaded", "Texts", "load_network", "load_texts"]
+__all__ = ["Loaded", "load_network"]
 
 _MERGE_TOLERANCE = 1e-4
 """Largest difference of a logit (float32) that merging an adapter may make."""
-
-_FAULTS = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
-"""What transformers and PEFT raise for a checkpoint that is incomplete or of another version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """What turns a conversation into tokens: the tokenizer, and for a model that sees, its processor."""
-
-    tokenizer: Any
-    processor: Any | None
-    template: str
 
 
 class Loaded(NamedTuple):
@@ -45,23 +31,6 @@ class Loaded(NamedTuple):
 
     model: Any
     ends: frozenset[int]
-
-
-def load_texts(place: Place) -> Texts:
-    """Return tokenizer, processor and chat template; without a template it is an error, before weights load."""
-    folder = str(place.folder)
-    try:
-        auto: Any = AutoProcessor  # its own annotations are incomplete
-        processor = auto.from_pretrained(folder) if sees_pictures(place.folder, place.spec) else None
-        tokenizer = processor.tokenizer if processor is not None else AutoTokenizer.from_pretrained(folder)
-    except _FAULTS as error:
-        raise _cannot(place, "tokenizer", error) from error
-    template = getattr(processor, "chat_template", None) or tokenizer.chat_template
-    if not isinstance(template, str):
-        raise ModelError(f"model {place.spec!r} has no chat template; put a chat_template.jinja into its folder")
-    if not tokenizer.is_fast:
-        raise ModelError(f"model {place.spec!r} has no tokenizer.json; save its tokenizer in the fast format")
-    return Texts(tokenizer, processor, template)
 
 
 def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Loaded:
@@ -78,17 +47,12 @@ def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Load
         model = model.to(device).eval()
         if place.adapter is not None:
             model = _with_adapter(model, place.adapter)
-    except _FAULTS as error:
-        raise _cannot(place, "weights", error) from error
+    except FAULTS as error:
+        raise cannot(place.spec, "weights", error) from error
     finally:
         if shown:
             bars.enable_progress_bar()
     return Loaded(model.requires_grad_(False), ends)
-
-
-def _cannot(place: Place, what: str, error: Exception) -> ModelError:
-    reason = re.sub(r"\s+", " ", str(error))[:200] or type(error).__name__
-    return ModelError(f"model {place.spec!r}: its {what} cannot be loaded ({reason}); save the checkpoint again")
 
 
 def _ends(model: Any) -> frozenset[int]:

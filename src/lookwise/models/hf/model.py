@@ -21,10 +21,11 @@ from lookwise.models.hf.device import batch_tokens, memory_guard, pick_device
 from lookwise.models.hf.encode import Encoded, Encoder, OptionError
 from lookwise.models.hf.generate import generate
 from lookwise.models.hf.layout import Row, Tree
-from lookwise.models.hf.load import load_network, load_texts
+from lookwise.models.hf.load import load_network
 from lookwise.models.hf.network import Network
 from lookwise.models.hf.pictures import Pictures
 from lookwise.models.hf.rank import rank
+from lookwise.models.hf.texts import load_texts
 from lookwise.models.place import Place
 from lookwise.models.wire import media_of
 
