@@ -7,6 +7,7 @@ its columns, the first one repeated.  It computes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -23,7 +24,7 @@ __all__ = ["call_table", "score_parts", "show"]
 
 _PLAIN_WIDTH = 120
 """Width where the output is a file or a pipe."""
-_SIDE = 22
+_SIDE = 28
 """What the columns `shown`, `failed` and `time` take."""
 _GAP = 1
 _STYLES = {"baseline": "dim", "ceiling": "italic", "published": "cyan", "reader": ""}
@@ -36,13 +37,21 @@ def show(folder: Path, console: Console | None = None) -> None:
         out = Console(highlight=False, width=_PLAIN_WIDTH, no_color=True)
     run = gather(folder)
     for table in run.tables:
-        for part in score_parts(table, out.width):
+        shown = _whole_tasks(table)
+        for part in score_parts(shown, out.width):
             out.print(part)
-        for line in caption(table):
+        for line in caption(shown):
             out.print(Padding(Text(line, style="dim"), (0, 0, 0, 1)))
         out.print()
     if run.calls:
         out.print(call_table(run.calls))
+
+
+def _whole_tasks(table: ScoreTable) -> ScoreTable:
+    """Return the table without the columns of subsets: a terminal has no room for them, the page shows them."""
+    keep = [i for i, column in enumerate(table.columns) if column.subset is None]
+    lines = tuple(replace(line, cells=tuple(line.cells[i] for i in keep)) for line in table.lines)
+    return replace(table, columns=tuple(table.columns[i] for i in keep), lines=lines)
 
 
 def score_parts(table: ScoreTable, width: int) -> Iterator[Table]:
