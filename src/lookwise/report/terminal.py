@@ -24,7 +24,7 @@ __all__ = ["call_table", "score_parts", "show"]
 
 _PLAIN_WIDTH = 120
 """Width where the output is a file or a pipe."""
-_SIDE = 28
+_SIDE = 22
 """What the columns `shown`, `failed` and `time` take."""
 _GAP = 1
 _STYLES = {"baseline": "dim", "ceiling": "italic", "published": "cyan", "reader": ""}
