@@ -125,6 +125,17 @@ def test_recommendation_follows_the_taste(rows_of: dict[str, list[Made]]) -> Non
     assert all(near(places[letter], 1 / 20) for letter in "ABCDEFGHIJKLMNOPQRST")
 
 
+def test_a_listing_bears_one_title_in_all_recommendations(rows_of: dict[str, list[Made]]) -> None:
+    titles: dict[tuple[str, str | None, str], set[str]] = {}
+    for made in rows_of["sequential_recommendation"]:
+        for i in made.drawn.case.indices("options"):
+            listing = made.drawn.listings[i].listing_id
+            text = made.sample.options[i - len(made.drawn.case.indices("history"))][3:]
+            titles.setdefault((listing, made.sample.subset, "options"), set()).add(text)
+    assert max(map(len, titles.values())) == 1
+    assert len(titles) < sum(len(m.sample.options) for m in rows_of["sequential_recommendation"]) / 4
+
+
 def test_words_state_the_facts(rows_of: dict[str, list[Made]]) -> None:
     for made in rows_of["category_classification"][:200]:
         facts = {k: v for k, v in made.drawn.case.items[0].stated if k != "department"}

@@ -126,7 +126,7 @@ def make_split(
 
 def _sample(drawn: Drawn, split: Split, number: int, rng: random.Random, family: str) -> Sample:
     case = drawn.case
-    fields, options = _WORDS[case.task](case, rng, family)
+    fields, options = _WORDS[case.task](drawn, rng, family)
     return Sample(
         id=f"{case.task}/{split}/{number:05d}",
         benchmark=BENCHMARK,
@@ -149,8 +149,9 @@ Worded = tuple[tuple[tuple[str, FieldValue], ...], tuple[str, ...]]
 """Fields and options."""
 
 
-def _answerability(case: Case, rng: random.Random, family: str) -> Worded:
+def _answerability(drawn: Drawn, rng: random.Random, family: str) -> Worded:
     """Spread what is stated over some snippets; one that gets nothing is empty talk."""
+    case = drawn.case
     ((attribute, value),) = case.asked
     snippets: list[dict[str, str | int]] = [{} for _ in range(rng.choice(_SNIPPETS))]
     for name, stated in case.items[0].stated:
@@ -159,38 +160,47 @@ def _answerability(case: Case, rng: random.Random, family: str) -> Worded:
     return (("question", words.question(attribute, value, rng, family)), ("document", document)), ()
 
 
-def _category(case: Case, rng: random.Random, family: str) -> Worded:
-    options = tuple(words.option(letter, c) for letter, c in zip(LETTERS, case.choices, strict=False))
-    return (("title", _title(case, 0, rng, family)),), options
+def _category(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    options = tuple(words.option(letter, c) for letter, c in zip(LETTERS, drawn.case.choices, strict=False))
+    return (("title", _title(drawn.case, 0, rng, family)),), options
 
 
-def _relation(case: Case, rng: random.Random, family: str) -> Worded:
-    return tuple((item.slot, _title(case, i, rng, family)) for i, item in enumerate(case.items)), _RELATIONS
+def _relation(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    items = enumerate(drawn.case.items)
+    return tuple((item.slot, _title(drawn.case, i, rng, family)) for i, item in items), _RELATIONS
 
 
-def _substitute(case: Case, rng: random.Random, family: str) -> Worded:
-    query = words.query(dict(case.asked), rng, family)
-    return (("query", query), ("product title", _title(case, 0, rng, family))), ()
+def _substitute(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    query = words.query(dict(drawn.case.asked), rng, family)
+    return (("query", query), ("product title", _title(drawn.case, 0, rng, family))), ()
 
 
-def _relevance(case: Case, rng: random.Random, family: str) -> Worded:
-    return _substitute(case, rng, family)[0], _RELEVANCE
+def _relevance(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    return _substitute(drawn, rng, family)[0], _RELEVANCE
 
 
-def _sentiment(case: Case, rng: random.Random, family: str) -> Worded:
+def _sentiment(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    case = drawn.case
     facts = dict(case.items[0].stated)
     damage = facts.pop("damage", None)
     review = words.review(case.opinion, None if damage is None else str(damage), facts, rng, family)
     return (("review", review),), tuple(words.option(letter, r) for letter, r in zip(LETTERS, RATINGS, strict=False))
 
 
-def _recommendation(case: Case, rng: random.Random, family: str) -> Worded:
-    history = tuple(
-        words.history_item(n, dict(case.items[i].stated), rng, family) for n, i in enumerate(case.indices("history"), 1)
-    )
-    options = tuple(
-        words.option(LETTERS[n], _title(case, i, rng, family)) for n, i in enumerate(case.indices("options"))
-    )
+def _recommendation(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    """Word every listing by its own generator: the same listing bears the same title in every sample of a family.
+
+    Unless the wording is held out, the family is the listing's own, as every seller writes in one style.
+    """
+    case = drawn.case
+
+    def item(i: int) -> tuple[words.Facts, random.Random, str]:
+        own = drawn.listings[i].own("title")
+        sellers = own.choice(words.FAMILIES)
+        return dict(case.items[i].stated), own, family if family == words.HELD_OUT else sellers
+
+    history = tuple(words.history_item(n, *item(i)) for n, i in enumerate(case.indices("history"), 1))
+    options = tuple(words.option(LETTERS[n], words.title(*item(i))) for n, i in enumerate(case.indices("options")))
     return (("history", history),), options
 
 
@@ -198,7 +208,7 @@ def _title(case: Case, index: int, rng: random.Random, family: str) -> str:
     return words.title(dict(case.items[index].stated), rng, family)
 
 
-_WORDS: Mapping[str, Callable[[Case, random.Random, str], Worded]] = MappingProxyType(
+_WORDS: Mapping[str, Callable[[Drawn, random.Random, str], Worded]] = MappingProxyType(
     {
         "answerability_prediction": _answerability,
         "category_classification": _category,

@@ -9,7 +9,8 @@ category        product from the prior; its category among five others, drawn un
 relation        the relation; product 1 from the prior; product 2 from the prior given the relation
 query tasks     category and one or two attributes with values from the prior; the relation; the product given both
 sentiment       a piece as it arrived; an opinion; the rating is the sum of both indices
-recommendation  a taste (colour, mark or pattern and a value from the prior); history, target and distractors
+recommendation  a taste (colour, mark or pattern and a value from the prior); history, target and distractors; a listing
+                is stated in the same way in every sample, as a shop has one title for a product
 """
 
 from __future__ import annotations
@@ -176,7 +177,7 @@ def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> D
     options += [pick(0.0) for _ in range(SR_OPTIONS - 1)]
     options[0], options[place] = options[place], options[0]
     items = tuple(
-        _item(task, f"{group}[{i}]", listing, rng)
+        _item(task, f"{group}[{i}]", listing, listing.own("stated"))
         for group, listings in (("history", history), ("options", options))
         for i, listing in enumerate(listings)
     )

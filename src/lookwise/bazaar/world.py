@@ -143,6 +143,10 @@ class Listing:
     product: Product
     photo: Photo
 
+    def own(self, purpose: str) -> random.Random:
+        """Return a generator that is the same whenever the listing is met, so that what it draws belongs to it."""
+        return random.Random(f"{self.listing_id}/{self.photo.seed}/{purpose}")
+
 
 _UNIFORM_MATERIALS = {
     "kitchen": ("metal", "glass", "plastic"),
