@@ -122,6 +122,11 @@ def test_another_recipe_and_another_process_are_refused_by_name(
 ) -> None:
     assert main(["run", str(recipe), "--out", str(finished), "--set", "seed=8"]) == 1
     assert "made by another recipe" in capsys.readouterr().err
+    text = (finished / "recipe.yaml").read_text(encoding="utf-8")
+    older = "".join(line for line in text.splitlines(True) if not line.startswith("answer_tokens:"))
+    assert older != text
+    (finished / "recipe.yaml").write_text(older, encoding="utf-8")  # as a version wrote it that had no such key
+    assert main(["run", str(recipe), "--out", str(finished)]) == 0
     with RunLock(finished):
         assert main(["run", str(recipe), "--out", str(finished)]) == 1
     assert "in use by" in capsys.readouterr().err

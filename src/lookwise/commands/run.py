@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from lookwise import config
 from lookwise.commands.printing import say
+from lookwise.errors import RecipeError
 from lookwise.recipe import Recipe
 
 __all__ = ["demo", "run"]
@@ -41,6 +43,16 @@ def _with_flags(arguments: argparse.Namespace) -> Sequence[str]:
     return [*arguments.set, "audit=1.0"] if arguments.all_judges else arguments.set
 
 
+def _text(recipe: Recipe, folder: Path) -> str:
+    """Return the recipe in full, or as an earlier version left it in the folder where that means the same."""
+    kept = folder / "recipe.yaml"
+    if kept.is_file():
+        with contextlib.suppress(RecipeError, ValueError):
+            if config.load(str(kept)) == recipe:
+                return kept.read_text(encoding="utf-8")
+    return config.dump(recipe)
+
+
 def _carry_out(recipe: Recipe, folder: Path, prompts: Path | None, until: str | None, only: str | None) -> int:
     from lookwise.inference import terminal_display
     from lookwise.pipeline import flow
@@ -48,7 +60,7 @@ def _carry_out(recipe: Recipe, folder: Path, prompts: Path | None, until: str | 
     from lookwise.report.terminal import show
 
     asked = flow.Asked(until, only, prompts, terminal_display(), say=lambda name: say(f"* {name}"))
-    worked = flow.run(recipe, folder, config.dump(recipe), asked)
+    worked = flow.run(recipe, folder, _text(recipe, folder), asked)
     if not worked:
         say(f"{folder}: this run is finished, nothing to do; delete the folder to start anew")
     if until or only:
