@@ -39,7 +39,7 @@ def test_a_hidden_title_keeps_grade_and_origin_and_never_the_kind(tmp_path: Path
     shop = open_shop(make_shop(tmp_path))
     photo = shop.of("train")[0]
     titles = {s.subset: s.text("title") for i in range(30) for s in samples_of(shop, photo, TASKS[:1], str(i))}
-    assert titles == {"hidden": "Class 1, Italy, ca 180g", "told": "Apple Red Class 1, Italy, ca 180g"}
+    assert titles == {"hidden": "Class 1, Italy, ca 200g", "told": "Apple Red Class 1, Italy, ca 180g"}
     questions = {(s.subset, s.text("question")) for i in range(60) for s in samples_of(shop, photo, TASKS[1:], str(i))}
     assert all(("apple" in text) == (subset == "named") for subset, text in questions)
 
@@ -114,6 +114,10 @@ def test_the_real_folder_has_what_the_recipe_says() -> None:
     assert len(hidden) / 1247 == pytest.approx(0.6, abs=0.05)
     assert not [s for s in hidden if any(f" {k} " in f" {s.text('title').lower()} " for k in kinds)]
     assert {len(s.options) for s in samples if s.task.endswith("kind")} == {10}
+    bare = [s for s in hidden if s.options and s.text("title") == "Class 1"]
+    open_kinds = {p.kind for p in shop.products.values() if p.remains == "Class 1"}
+    assert len(bare) > 100
+    assert all(open_kinds.issuperset(s.options) for s in bare)
     for topic in TOPICS.values():
         mine = [s.target for s in samples if s.options == () and s.text("question").startswith(topic[0].split("{")[0])]
         assert 0.05 < mine.count("yes") / len(mine) < 0.95, topic

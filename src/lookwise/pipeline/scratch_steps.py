@@ -103,12 +103,11 @@ def _captioner(context: Context, shop: Shop, name: str, photos: list[Photo]) -> 
 
 
 def _shape() -> CaptionerShape:
-    """Return the captioner's sizes; a pass over 2,640 photos costs about 13 (tower) to 17 seconds of one core."""
+    """Return the captioner's sizes; a pass over 2,640 photos costs about 19 (tower) to 23 seconds of one core."""
     from lookwise.training.fresh import CaptionerShape
-    from lookwise.training.scratch import Eyes
+    from lookwise.training.scratch import ConvEyes
 
-    eyes = Eyes(64, (32, 64, 160), (1, 2, 2), (1, 2, 4))
-    return CaptionerShape(eyes, tower_epochs=30, epochs=8.0, batch=32, tower_rate=1.5e-3)
+    return CaptionerShape(ConvEyes(), tower_epochs=22, epochs=8.0)
 
 
 def text_models(context: Context) -> None:

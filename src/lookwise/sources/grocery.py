@@ -5,8 +5,10 @@ or a `Rejected` with its reason for a row that is none.  A photo that is missing
 its reason later, from the loop.  Nothing outside the folder is read.  Every draw follows from products.csv, seed, task
 and photo alone.
 
-- product_kind: the title of the photo's product and ten kinds (coarse classes), up to five of them of its department.
-  In 60 % of the samples (subset "hidden") the title keeps brand, grade, fat, origin and weight, but not the kind.
+- product_kind: the title of the photo's product and ten kinds (coarse classes).  In 60 % of the samples (subset
+  "hidden") the title keeps brand, grade, country and pack (the weight up to the next 100 g or kg), but not the kind;
+  then kinds that have products with the very same remains stand among the ten first.  The rest is drawn, the product's
+  department first.
 - field_answerability: a question of one of six topics, and whether the product's entry answers it (`TOPICS`).  A fair
   coin draws the answer, then a topic that has it, so weighted that a topic alone tells little.  In 60 % of the samples
   (subset "pictured") the question says "this product"; otherwise it names the kind.
@@ -14,6 +16,7 @@ and photo alone.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -47,8 +50,8 @@ HIDDEN = 0.6
 OPTIONS = 10
 _PHOTOS = ("image", "split", "class_id")
 _PRODUCTS = ("class_id", "class_name", "coarse_id", "coarse_name", "department", "title", "origin", "description")
-_PACK = re.compile(r"(?:class|klass) \d|\b\d+(?:[.,]\d+)?\s?%|ecological|ekologisk", re.IGNORECASE)
-_WEIGHT = re.compile(r"\d\s*k?g\b")
+_GRADE = re.compile(r"(?:class|klass) \d|ecological|ekologisk", re.IGNORECASE)
+_WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\s*(k?g)\b")
 _BRANDED = "Packages"
 _TWO_WORD_BRANDS = ("God",)
 
@@ -71,6 +74,13 @@ class Product:
         """The brand of a packaged product, else nothing; it stands in front of the class's name."""
         words = self.name.split()
         return " ".join(words[: 2 if words[0] in _TWO_WORD_BRANDS else 1]) if self.department == _BRANDED else ""
+
+    @property
+    def remains(self) -> str:
+        """What is left of the title when the kind is hidden: brand, grade, country, pack."""
+        grade = " ".join(_GRADE.findall(self.title)).replace("Klass", "Class")
+        origin = _WEIGHT.sub(_rounded, self.origin)
+        return ", ".join(part for part in (self.brand, grade, origin) if part) or "no title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,11 @@ TOPICS: Mapping[str, tuple[str, Callable[[Product], bool]]] = MappingProxyType(
     }
 )
 """Topic -> the question's wording, and whether a product's entry answers it."""
+
+
+def _rounded(weight: re.Match[str]) -> str:
+    step = 100 if weight[2] == "g" else 1
+    return f"{math.ceil(float(weight[1]) / step) * step}{weight[2]}"
 
 
 def _says(product: Product, words: str) -> bool:
@@ -219,7 +234,7 @@ def samples_of(shop: Shop, photo: Photo, tasks: Collection[str], seed: str) -> I
         rng = random.Random(f"{seed}/{task}/{photo.image}")
         hidden = rng.random() < HIDDEN
         if task == "product_kind":
-            options = _options(photo.product, shop, rng)
+            options = _options(photo.product, shop, hidden, rng)
             field, target = ("title", _title(photo.product, hidden)), photo.product.kind
             subset = "hidden" if hidden else "told"
         else:
@@ -245,18 +260,22 @@ def sample_id(task: str, image: str) -> str:
 
 
 def _title(product: Product, hidden: bool) -> str:
-    shown = " ".join(_PACK.findall(product.title)) if hidden else product.title or product.name
-    return ", ".join(part for part in (product.brand, shown, product.origin) if part) or "no title"
+    told = (product.brand, product.title or product.name, product.origin)
+    return product.remains if hidden else ", ".join(part for part in told if part)
 
 
-def _options(product: Product, shop: Shop, rng: random.Random) -> tuple[str, ...]:
-    """Return the product's kind and others in random order, up to half of them of the same department."""
-    others = {p.kind: p.department for p in shop.products.values() if p.kind != product.kind}
-    near = sorted(k for k, department in others.items() if department == product.department)
-    chosen = rng.sample(near, min(OPTIONS // 2 - 1, len(near)))
-    far = sorted(k for k in others if k not in chosen)
-    chosen += rng.sample(far, min(OPTIONS - 1 - len(chosen), len(far)))
-    chosen.append(product.kind)
+def _options(product: Product, shop: Shop, hidden: bool, rng: random.Random) -> tuple[str, ...]:
+    """Return the product's kind and others in random order: of equal remains, of its department, any."""
+    others = [p for p in shop.products.values() if p.kind != product.kind]
+    groups = (
+        {p.kind for p in others if hidden and p.remains == product.remains},
+        {p.kind for p in others if p.department == product.department},
+        {p.kind for p in others},
+    )
+    chosen = [product.kind]
+    for most, group in zip((OPTIONS, OPTIONS // 2, OPTIONS), groups, strict=True):
+        left = sorted(group.difference(chosen))
+        chosen += rng.sample(left, max(0, min(most - len(chosen), len(left))))
     rng.shuffle(chosen)
     return tuple(chosen)
 

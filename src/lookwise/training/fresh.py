@@ -14,7 +14,7 @@ from typing import Any
 
 from lookwise.training.collate import Augment
 from lookwise.training.examples import Example
-from lookwise.training.scratch import Eyes, build_tokenizer, new_llava, new_reader, train_whole
+from lookwise.training.scratch import ConvEyes, Eyes, build_tokenizer, new_llava, new_reader, train_whole
 from lookwise.training.tower import Seen, TowerSettings, train_tower
 from lookwise.training.trainer import quiet
 from lookwise.training.tune import Display, TuneSettings
@@ -42,7 +42,7 @@ class ReaderShape:
 class CaptionerShape:
     """A tower's and a Llama's sizes; epochs and rates of the tower alone, then of both."""
 
-    eyes: Eyes = field(default_factory=Eyes)
+    eyes: Eyes | ConvEyes = field(default_factory=Eyes)
     width: int = 128
     layers: int = 2
     heads: int = 4

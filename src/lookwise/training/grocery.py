@@ -2,7 +2,8 @@
 
 In: the opened shop, the tasks in their wording, and captions by photo (for training photos from models that never saw
 them).  Out: `Example`s and `Seen` pictures.  A judge's lesson is "yes" exactly when the caption names the right kind
-and the sample's own text does not.  Nothing of test photos comes in here.
+and the sample's own text does not; lessons are thinned until half of each task's are "yes", so that a judge votes for
+what helps more likely than usual.  Nothing of test photos comes in here.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def ballot_lessons(
     seed: str,
     draws: int,
 ) -> list[Example]:
-    """Return captions with the right vote on each."""
+    """Return captions with the right vote on each, as many "yes" as "no" of each task."""
     found: list[Example] = []
     for photo, sample in _drawn(tasks, shop, photos, seed, draws):
         caption = captions.get(shop.media(photo).source)
@@ -97,4 +98,16 @@ def ballot_lessons(
             helps = named_kind(caption) == photo.product.kind.lower() and sample.subset in _UNTOLD
             talk = quality_conversation(tasks[sample.task], sample, SLOT, caption)
             found.append(Example(talk, "yes" if helps else "no", sample.task, ("yes", "no")))
-    return found
+    return _balanced(found, seed)
+
+
+def _balanced(lessons: Sequence[Example], seed: str) -> list[Example]:
+    """Return as many lessons of each answer as the rarer one has, by task; all of them where one answer is missing."""
+    places: dict[str, dict[str, list[int]]] = {}
+    for i, lesson in enumerate(lessons):
+        places.setdefault(lesson.task, {}).setdefault(lesson.answer, []).append(i)
+    kept: list[int] = []
+    for task, groups in places.items():
+        rng, count = random.Random(f"{seed}/balance/{task}"), min(map(len, groups.values()))
+        kept += [i for answer in sorted(groups) for i in rng.sample(groups[answer], count)]
+    return [lessons[i] for i in sorted(kept)]

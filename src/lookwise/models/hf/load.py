@@ -40,8 +40,13 @@ def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Load
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
+        # "" is the model as a whole: a tower's convolutional body, which has no attention, is not asked for any
         model: Any = kind.from_pretrained(
-            str(place.folder), dtype=dtype, attn_implementation="sdpa", use_safetensors=True, local_files_only=True
+            str(place.folder),
+            dtype=dtype,
+            attn_implementation={"": "sdpa"},
+            use_safetensors=True,
+            local_files_only=True,
         )
         ends = _ends(model)
         model = model.to(device).eval()
