@@ -30,7 +30,7 @@ class Recipe:
     samples_test: int = 0
     samples_ood: int = 0
     samples_most: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
-    """Caps for single tasks: task -> samples per split at most."""
+    """Caps for single tasks: task, or split/task -> samples (per split) at most."""
     test_splits: tuple[str, ...] = ("test", "ood")
     published_data: bool = False
     """The user's word that this is the published data itself: only then do the paper's cells stand beside ours."""

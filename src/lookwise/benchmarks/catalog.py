@@ -32,7 +32,7 @@ def find_benchmark(name: str) -> Benchmark:
 
 def find_task(name: str) -> Task:
     """Return a task by its full name, short name or acronym; UsageError names the nearest one."""
-    wanted = ACRONYMS.get(name, name)
+    wanted = ACRONYMS.get(name.lower(), name)
     tasks = [task for benchmark in BENCHMARKS.values() for task in benchmark.tasks]
     for task in tasks:
         if wanted in (task.name, task.short):

@@ -6,8 +6,9 @@ the truth where the data was generated with it.  Nothing downstream can tell the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -52,14 +53,27 @@ class Data:
 
     @property
     def most(self) -> dict[str, int]:
-        """The recipe's caps, by the task's short name."""
-        return {find_task(name).short: int(count) for name, count in self.recipe.samples_most.items()}
+        """The recipe's caps of whole tasks, by the task's short name."""
+        return {task: count for (split, task), count in self._caps.items() if not split}
+
+    @cached_property
+    def _caps(self) -> dict[tuple[str, str], int]:
+        """The recipe's caps by split ("" for all of them) and the task's short name."""
+        caps: dict[tuple[str, str], int] = {}
+        for key, count in self.recipe.samples_most.items():
+            split, _, task = key.partition("/") if key.partition("/")[0] in self.recipe.samples else ("", "", key)
+            caps[split, find_task(task).short] = int(count)
+        return caps
 
     def read(self) -> Iterator[Sample | Rejected]:
         """Yield the samples of the run's tasks, at most the recipe's number per task and split."""
         tuning = ("train", "val") if self.recipe.readers != "zero-shot" else ()
+        return self.capped(self._rows((*tuning, *self.recipe.test_splits)))
+
+    def capped(self, rows: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
+        """Yield the rows, of samples at most the recipe's number per task and split."""
         taken: dict[tuple[str, str], int] = {}
-        for row in self._rows((*tuning, *self.recipe.test_splits)):
+        for row in rows:
             if isinstance(row, Sample):
                 place = (row.task, row.split)
                 taken[place] = taken.get(place, 0) + 1
@@ -69,7 +83,9 @@ class Data:
 
     def _limit(self, sample: Sample) -> int:
         """Return how many samples of this one's task and split are wanted; 0 means all."""
-        limits = [self.recipe.samples.get(sample.split, 0), self.most.get(sample.task.rsplit("/", 1)[-1], 0)]
+        task = sample.task.rsplit("/", 1)[-1]
+        caps = (self._caps.get((split, task), 0) for split in ("", sample.split))
+        limits = [self.recipe.samples.get(sample.split, 0), *caps]
         return min((n for n in limits if n > 0), default=0)
 
     def _rows(self, splits: Sequence[str]) -> Iterator[Sample | Rejected]:

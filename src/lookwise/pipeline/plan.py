@@ -64,7 +64,8 @@ def _samples(data: Data) -> Iterator[Sample]:
         count = data.recipe.samples[split]
         if count:
             tasks = [task.short for task in data.tasks.values()]
-            yield from (m.sample for m in make_split(data.recipe.seed, split, count, tasks, data.most))
+            made = (m.sample for m in make_split(data.recipe.seed, split, count, tasks, data.most))
+            yield from (row for row in data.capped(made) if isinstance(row, Sample))
 
 
 def _captions(data: Data, samples: list[Sample]) -> int:
