@@ -123,7 +123,8 @@ def _prose(card: Mapping[str, Any]) -> str:
         + (" (a quick form: it has learned nothing yet)." if card["quick"] else "."),
         "",
         "It has read titles, queries, reviews and reference captions in words, and questions about them that no task "
-        "asks: copy, find, compare, count, lettered options.  It has not seen a task's question, nor any picture.",
+        "asks: copy, find, compare, count, lettered options.  It has not seen a task's question, nor any picture.  "
+        "It knows the words of every category, those of the out-of-domain test too; a tuning sees only the others.",
         "",
         f"Right answers on products and texts of an unseen seed ({card['evaluation_seed']}), one question a context; "
         "the last column in the wording family that no training uses:",
