@@ -59,6 +59,18 @@ class Sample:
         value = self.field(name)
         return value if isinstance(value, str) else " ".join(value)
 
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """The candidate numbers that every slot has: what can be shown of all products at once."""
+        slots: dict[str, set[int]] = {}
+        for visual in self.visuals:
+            slots.setdefault(visual.slot, set()).add(visual.candidate)
+        return tuple(sorted(set.intersection(*slots.values()))) if slots else ()
+
+    def view(self, candidate: int) -> tuple[Visual, ...]:
+        """Return the visuals with this candidate number, one of each slot that has it, in the order of the slots."""
+        return tuple(visual for visual in self.visuals if visual.candidate == candidate)
+
 
 def freeze_fields(fields: Mapping[str, str | list[str] | tuple[str, ...]]) -> tuple[tuple[str, FieldValue], ...]:
     """Return a mapping of fields as the frozen pairs that `Sample` holds."""

@@ -14,7 +14,8 @@ from lookwise.sample import Sample
 
 __all__ = ["Benchmark", "Fusion", "Metric", "Parse", "PromptUse", "Published", "Rule", "Task"]
 
-PromptUse = Literal["caption", "caption_plain", "caption_quality", "answer"]
+PromptUse = Literal["caption", "caption_plain", "caption_quality", "answer", "utility"]
+"""`utility` (SUMEI's question to its verifier) is there only for tasks whose pictures have a measured utility."""
 Rule = Literal["robust", "published"]
 Parse = Callable[[str, Sample], str | None]
 """(reply, sample) -> canonical answer, or None when the reply states none or more than one."""

@@ -1,7 +1,7 @@
 """A sample and what is shown of its pictures, put into words: the conversations that models are given.
 
-In: a task's declaration, a sample, and for the answer prompt the captions that a policy shows (by slot).  Out: text and
-conversations.  Stages and training both render through here, so a reader is asked exactly as it was tuned.  It knows no
+In: a task's declaration, a sample, and what a policy shows of its pictures: captions by slot, or pictures themselves.
+Out: text and conversations.  Stages and training both render through here, so a reader is asked exactly as it was tuned.  It knows no
 policy, no model and no file.
 
 Where captions go is the task's `fusion` (CASLIE's load_data step, spec 1.6): one extra field, one extra field per
@@ -12,19 +12,29 @@ program leaves a JSON null).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from lookwise.message import Conversation, user
+from lookwise.benchmarks.utility import JUDGEMENTS
+from lookwise.message import Conversation, Media, user
 from lookwise.sample import Sample, Visual
 from lookwise.task import PromptUse, Task
 
-__all__ = ["OFFERED", "answer_conversation", "caption_conversation", "hole_names", "quality_conversation", "this_title"]
+__all__ = [
+    "OFFERED",
+    "answer_conversation",
+    "caption_conversation",
+    "hole_names",
+    "quality_conversation",
+    "this_title",
+    "utility_conversation",
+]
 
 OFFERED: Mapping[PromptUse, frozenset[str]] = {
     "caption": frozenset({"options", "this title", "other title"}),
     "caption_plain": frozenset({"options", "this title", "other title"}),
     "caption_quality": frozenset({"options", "caption", "this title", "other title"}),
     "answer": frozenset({"options", "caption", "caption 1", "caption 2"}),
+    "utility": frozenset({"options", "judgements"}),
 }
 """Holes that a prompt of each use may have besides the sample's own fields."""
 
@@ -77,21 +87,35 @@ def quality_conversation(task: Task, sample: Sample, slot: str, caption: str) ->
     return (user(task.prompts["caption_quality"].fill(values)),)
 
 
-def answer_conversation(task: Task, sample: Sample, shown: Mapping[str, str]) -> Conversation:
-    """Return the task's question with the captions that a policy shows, by slot."""
+def utility_conversation(task: Task, sample: Sample, pictures: Sequence[Media]) -> Conversation:
+    """Return the question what these pictures would do to an answer (SUMEI's verifier): the pictures first."""
+    values = _fields(sample)
+    values["judgements"] = "\n".join(JUDGEMENTS)
+    return (user(*pictures, "\n" + task.prompts["utility"].fill(values)),)
+
+
+def answer_conversation(
+    task: Task, sample: Sample, shown: Mapping[str, str], pictures: Sequence[Media] = ()
+) -> Conversation:
+    """Return the task's question with what a policy shows: captions by slot, pictures (in slot order) before the text."""
+    text = _question(task, sample, shown)
+    return (user(*pictures, "\n" + text),) if pictures else (user(text),)
+
+
+def _question(task: Task, sample: Sample, shown: Mapping[str, str]) -> str:
     if task.fusion == "inline":
-        return (user(task.prompts["answer"].fill(_inline(sample, shown))),)
+        return task.prompts["answer"].fill(_inline(sample, shown))
     values = _fields(sample)
     if task.fusion == "per-product":
         for i in (1, 2):
             values[f"caption {i}"] = shown.get(f"product {i}", "")
     else:
         values["caption"] = " ".join(shown.values())
-    return (user(task.prompts["answer"].fill(values)),)
+    return task.prompts["answer"].fill(values)
 
 
 def _inline(sample: Sample, shown: Mapping[str, str]) -> dict[str, str]:
-    """Append each shown caption to its own history item or option; the option's letter stays in front."""
+    """Append each shown caption to its own history item, option or candidate; the option's letter stays in front."""
 
     def extend(texts: tuple[str, ...], name: str) -> str:
         parts = (f"{t} {shown.get(f'{name}[{i}]', '')}".rstrip() for i, t in enumerate(texts))
@@ -101,4 +125,6 @@ def _inline(sample: Sample, shown: Mapping[str, str]) -> dict[str, str]:
     history = sample.field("history")
     values["history"] = extend(history if isinstance(history, tuple) else (history,), "history")
     values["options"] = extend(sample.options, "options")
+    if "candidate" in values:
+        values["candidate"] = f"{values['candidate']} {shown.get('candidate', '')}".rstrip()
     return values

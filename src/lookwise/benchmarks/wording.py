@@ -12,20 +12,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
 
 from lookwise.benchmarks.rendering import hole_names
 from lookwise.errors import RecipeError, nearest
 from lookwise.prompt import Prompt
 from lookwise.task import Benchmark, PromptUse, Task
 
-__all__ = ["PROMPT_SETS", "SETS_OF", "USES", "prompt_digest", "prompts", "reworded", "whose"]
+__all__ = ["ALL_USES", "PROMPT_SETS", "SETS_OF", "USES", "prompt_digest", "prompts", "reworded", "whose"]
 
-USES: tuple[PromptUse, ...] = get_args(PromptUse)
+USES: tuple[PromptUse, ...] = ("caption", "caption_plain", "caption_quality", "answer")
+"""The uses that every task has a prompt for."""
+ALL_USES: tuple[PromptUse, ...] = (*USES, "utility")
 
 PROMPT_SETS: Mapping[str, str] = MappingProxyType(
     {
         "mmecinstruct": "paper-shaped, our own words",
+        "ecommmmu": "paper-shaped, our own words",
         "tiny": "for the bundled models, our own words",
         "grocery": "for small models, our own words",
     }
@@ -33,7 +35,7 @@ PROMPT_SETS: Mapping[str, str] = MappingProxyType(
 """The prompt sets that ship, and whose wording each is."""
 
 SETS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"mmecinstruct": ("mmecinstruct", "tiny"), "grocery": ("grocery",)}
+    {"mmecinstruct": ("mmecinstruct", "tiny"), "ecommmmu": ("ecommmmu", "tiny"), "grocery": ("grocery",)}
 )
 """The prompt sets that ask each benchmark's tasks."""
 
@@ -42,7 +44,7 @@ _YOURS = "yours"
 
 
 def prompts(prompt_set: str, task: str, folder: Path | None = None) -> Mapping[PromptUse, Prompt]:
-    """Return a task's prompts of every use; files in `folder` replace ours one by one.
+    """Return a task's prompts of every use that it has; files in `folder` replace ours one by one.
 
     Raises RecipeError when there is no such set, no such task in it, or no such folder.
     """
@@ -51,7 +53,10 @@ def prompts(prompt_set: str, task: str, folder: Path | None = None) -> Mapping[P
     if folder is not None and not folder.is_dir():
         raise RecipeError(f"--prompts {folder}: no such folder; give one with <use>/<task>.txt files")
     short = task.rsplit("/", 1)[-1]
-    return MappingProxyType({use: _prompt(prompt_set, use, short, folder) for use in USES})
+    extra = tuple(
+        use for use in ALL_USES if use not in USES and (_FOLDER / prompt_set / use / f"{short}.txt").is_file()
+    )
+    return MappingProxyType({use: _prompt(prompt_set, use, short, folder) for use in (*USES, *extra)})
 
 
 def _prompt(prompt_set: str, use: PromptUse, task: str, folder: Path | None) -> Prompt:
@@ -104,7 +109,9 @@ def _check_names(folder: Path, prompt_set: str, benchmark: Benchmark) -> None:
     """Refuse a file that would never be used: its folder must be a use, its name a task."""
     tasks = [task.short for task in benchmark.tasks]
     for file in sorted([*folder.glob("*/*.txt"), *folder.glob(f"{prompt_set}/*/*.txt")]):
-        if file.parent.name not in USES:
-            raise RecipeError(f"--prompts: {file.parent.name!r} is no prompt use; {nearest(file.parent.name, USES)}")
+        if file.parent.name not in ALL_USES:
+            raise RecipeError(
+                f"--prompts: {file.parent.name!r} is no prompt use; {nearest(file.parent.name, ALL_USES)}"
+            )
         if file.stem not in tasks:
             raise RecipeError(f"--prompts: {file.parent.name}/{file.name} names no task; {nearest(file.stem, tasks)}")

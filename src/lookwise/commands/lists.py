@@ -17,6 +17,7 @@ __all__ = ["models", "prompts_show", "recipes", "tasks"]
 def tasks(arguments: argparse.Namespace) -> int:
     """List the tasks."""
     from lookwise.benchmarks.catalog import BENCHMARKS
+    from lookwise.benchmarks.ecommmmu import published_name
 
     rows = [
         {
@@ -26,11 +27,17 @@ def tasks(arguments: argparse.Namespace) -> int:
             "answers": list(task.labels),
             "splits": list(task.splits),
             "source": task.source,
+            "published_as": published_name(task.short) if benchmark.name == "ecommmmu" else task.short,
         }
         for benchmark in BENCHMARKS.values()
         for task in benchmark.tasks
     ]
-    return _print(rows, arguments.json, lambda r: f"{r['name']:<52} {r['metric']:<12} {r['title']}")
+    return _print(rows, arguments.json, _task_line)
+
+
+def _task_line(row: dict[str, Any]) -> str:
+    other = "" if row["name"].endswith(f"/{row['published_as']}") else f"  (in the data: {row['published_as']})"
+    return f"{row['name']:<52} {row['metric']:<12} {row['title']}{other}"
 
 
 def recipes(arguments: argparse.Namespace) -> int:
@@ -62,13 +69,16 @@ def _card(name: str) -> dict[str, Any]:
 def prompts_show(arguments: argparse.Namespace) -> int:
     """Print one prompt and whose wording it is."""
     from lookwise.benchmarks.catalog import find_task
-    from lookwise.benchmarks.wording import USES, prompts
+    from lookwise.benchmarks.wording import ALL_USES, prompts
 
     folder = Path(arguments.prompts) if arguments.prompts else None
     task = find_task(arguments.task)
-    if arguments.use not in USES:
-        raise UsageError(f"no use {arguments.use!r}; {nearest(arguments.use, USES)}")
-    prompt = prompts(arguments.prompt_set, task.short, folder)[arguments.use]
+    if arguments.use not in ALL_USES:
+        raise UsageError(f"no use {arguments.use!r}; {nearest(arguments.use, ALL_USES)}")
+    found = prompts(arguments.prompt_set, task.short, folder)
+    if arguments.use not in found:
+        raise UsageError(f"prompt set {arguments.prompt_set!r} has no {arguments.use} prompt for {task.short}")
+    prompt = found[arguments.use]
     say(f"# {prompt.origin}")
     say(prompt.text.rstrip("\n"))
     return 0
