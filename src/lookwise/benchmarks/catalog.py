@@ -1,7 +1,8 @@
 """Every benchmark and task that ships, by name: one literal table.
 
-In: a name, full ("mmecinstruct/sentiment_analysis"), short, the paper's acronym, or EcomMMMU's own spelling of it.  Out:
-the declaration, or an error that names the nearest one; a short name that several benchmarks have is the first one's.  It knows nothing about data.
+In: a name, full ("mmecinstruct/sentiment_analysis"), short, the paper's acronym, or EcomMMMU's own spelling of it.
+Out: the declaration, or an error that names the nearest one; a short name that several benchmarks have is the first
+one's.  It knows nothing about data.
 """
 
 from __future__ import annotations

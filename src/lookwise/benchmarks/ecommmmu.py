@@ -107,7 +107,7 @@ def published_name(name: str) -> str:
     return canonical(name)
 
 
-# ---------------------------------------------------------------------------------------------------------- declarations
+# --------------------------------------------------------------------------------------------------------- declarations
 
 _RELATIONS = (
     "A: Users who buy product 1 may also buy product 2.",
@@ -213,7 +213,7 @@ CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The four capabilities, and the short names of their tasks."""
 
 
-# -------------------------------------------------------------------------------------------------------------- examples
+# ------------------------------------------------------------------------------------------------------------- examples
 
 
 def _example(

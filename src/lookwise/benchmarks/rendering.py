@@ -1,8 +1,8 @@
 """A sample and what is shown of its pictures, put into words: the conversations that models are given.
 
 In: a task's declaration, a sample, and what a policy shows of its pictures: captions by slot, or pictures themselves.
-Out: text and conversations.  Stages and training both render through here, so a reader is asked exactly as it was tuned.  It knows no
-policy, no model and no file.
+Out: text and conversations.  Stages and training both render through here, so a reader is asked exactly as it was
+tuned.  It knows no policy, no model and no file.
 
 Where captions go is the task's `fusion` (CASLIE's load_data step, spec 1.6): one extra field, one extra field per
 product, or appended to each history item and option.  A caption that is not shown leaves nothing behind (the published
@@ -97,7 +97,7 @@ def utility_conversation(task: Task, sample: Sample, pictures: Sequence[Media]) 
 def answer_conversation(
     task: Task, sample: Sample, shown: Mapping[str, str], pictures: Sequence[Media] = ()
 ) -> Conversation:
-    """Return the task's question with what a policy shows: captions by slot, pictures (in slot order) before the text."""
+    """Return the task's question with what a policy shows: captions by slot; pictures, in their order, before it."""
     text = _question(task, sample, shown)
     return (user(*pictures, "\n" + text),) if pictures else (user(text),)
 

@@ -12,7 +12,6 @@ the letter).  Read strictly: a missing field, an unknown task, split or answer, 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 from lookwise.errors import DataError, nearest
 from lookwise.message import Media
 from lookwise.sample import FieldValue, Sample, Visual
+from lookwise.sources.cells import Malformed, check_text, json_cell, picture_place, split_name, target_of, texts
 from lookwise.sources.json_rows import json_rows
 from lookwise.sources.rejected import Rejected
 
@@ -30,15 +30,6 @@ __all__ = ["BENCHMARK", "SPLITS", "TASKS", "read", "split_name"]
 
 BENCHMARK = "mmecinstruct"
 SPLITS = ("train", "val", "test", "ood")
-_SPELLINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "train": "train", "training": "train",
-        "val": "val", "valid": "val", "validation": "val", "dev": "val",
-        "test": "test", "ind": "test", "indtest": "test", "testind": "test", "indomain": "test", "testindomain": "test",
-        "ood": "ood", "testood": "ood", "oodtest": "ood", "outofdomain": "ood", "testoutofdomain": "ood",
-    }
-)  # fmt: skip
-"""Lower-case letters of a split's name -> split; the published files do not settle how the last one is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +57,6 @@ _IN_DOMAIN_ONLY = ("product_substitute_identification", "multiclass_product_clas
 """Tasks without an out-of-domain test."""
 
 
-class _Malformed(ValueError):
-    """Why one row is no sample; becomes `Rejected`."""
-
-
 def read(
     path: Path, *, tasks: Collection[str] = (), splits: Collection[str] = (), limit: int | None = None
 ) -> Iterator[Sample | Rejected]:
@@ -85,11 +72,6 @@ def read(
     if not file.is_file():
         raise DataError(f"{file}: no such file; expected MMECInstruct's dataset.json")
     return _samples(file, folder, wanted_tasks, wanted_splits, limit)
-
-
-def split_name(text: str) -> str | None:
-    """Return the split that a spelling means, or None."""
-    return _SPELLINGS.get("".join(c for c in text.lower() if c.isalpha()))
 
 
 def _known(name: str, known: Collection[str], what: str) -> str:
@@ -116,7 +98,7 @@ def _samples(
                 yield _sample(record, f"{task}/{split}/{number:05d}", task, split, folder)
             elif _all_full(numbers, tasks, splits, limit):
                 return
-        except _Malformed as reason:
+        except Malformed as reason:
             yield Rejected(row, str(reason))
 
 
@@ -129,19 +111,19 @@ def _all_full(numbers: Counter[tuple[str, str]], tasks: set[str], splits: set[st
 def _place(record: Mapping[str, Any]) -> tuple[str, str]:
     task, split = record.get("task"), record.get("split")
     if task not in TASKS:
-        raise _Malformed(f"task {task!r} is not one of MMECInstruct's")
+        raise Malformed(f"task {task!r} is not one of MMECInstruct's")
     name = split_name(split) if isinstance(split, str) else None
     if name is None:
-        raise _Malformed(f"split {split!r} is none of {', '.join(SPLITS)}")
+        raise Malformed(f"split {split!r} is none of {', '.join(SPLITS)}")
     return str(task), name
 
 
 def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, folder: Path) -> Sample:
     shape = TASKS[task]
-    fields = _fields(shape, task, _json(record, "input"))
-    options = _texts(_json(record, "options") or [], "options")
+    fields = _fields(shape, task, json_cell(record, "input"))
+    options = texts(json_cell(record, "options") or [], "options")
     if not shape.labels and not options:
-        raise _Malformed("no options")
+        raise Malformed("no options")
     letters = shape.labels or _letters(options)
     history = next((len(v) for n, v in fields if n == "history"), 0)
     slots = shape.slots or (
@@ -149,105 +131,50 @@ def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, fo
         *(f"options[{i}]" for i in range(len(options))),
     )
     subset = record.get("subset")
-    _check_text((*(text for _, value in fields for text in ([value] if isinstance(value, str) else value)), *options))
+    check_text((*(text for _, value in fields for text in ([value] if isinstance(value, str) else value)), *options))
     return Sample(
         id=sample_id,
         benchmark=BENCHMARK,
         task=f"{BENCHMARK}/{task}",
         split=split,
         fields=fields,
-        visuals=_visuals(_texts(_json(record, "images") or [], "images"), slots, folder),
+        visuals=_visuals(texts(json_cell(record, "images") or [], "images"), slots, folder),
         options=() if shape.labels else options,
-        target=_target(record.get("output"), letters, options),
+        target=target_of(record.get("output"), letters, options),
         subset=subset if isinstance(subset, str) and subset else None,
     )
-
-
-def _check_text(texts: Sequence[str]) -> None:
-    """Refuse lone surrogates (bytes that are no UTF-8, or such escapes): no file could hold them."""
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError as error:
-        raise _Malformed("a text is not UTF-8") from error
-
-
-def _json(record: Mapping[str, Any], column: str) -> Any:
-    """Return a column that holds JSON as text (as published), or the value itself."""
-    value = record.get(column)
-    if not isinstance(value, str):
-        return value
-    if not value.strip() or value.strip() in ("None", "null"):
-        return None
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise _Malformed(f"{column} is not JSON: {str(error)[:80]}") from error
 
 
 def _fields(shape: _Shape, task: str, given: Any) -> tuple[tuple[str, FieldValue], ...]:
     if shape.fields == ("history",) and isinstance(given, list):
         given = {"history": given}
     if not isinstance(given, dict):
-        raise _Malformed(f"input is {type(given).__name__}, expected {'a list' if shape.slots == () else 'an object'}")
+        raise Malformed(f"input is {type(given).__name__}, expected {'a list' if shape.slots == () else 'an object'}")
     missing = [name for name in shape.fields if name not in given]
     if missing:
-        raise _Malformed(f"input of {task} has no {missing[0]!r}; it has {', '.join(map(repr, given)) or 'nothing'}")
+        raise Malformed(f"input of {task} has no {missing[0]!r}; it has {', '.join(map(repr, given)) or 'nothing'}")
     return tuple((name, _field(given[name], name)) for name in shape.fields)
 
 
 def _field(value: Any, name: str) -> FieldValue:
     if name in ("document", "history"):
-        return _texts([value] if isinstance(value, str) else value, name)
+        return texts([value] if isinstance(value, str) else value, name)
     if not isinstance(value, str):
-        raise _Malformed(f"{name} is {type(value).__name__}, expected a text")
+        raise Malformed(f"{name} is {type(value).__name__}, expected a text")
     return value
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _Malformed(f"{name} is not a list of texts")
-    return tuple(value)
 
 
 def _letters(options: Sequence[str]) -> tuple[str, ...]:
     """Return what stands before the colon of every option (the whole option where there is none)."""
     letters = tuple(option.split(":", 1)[0].strip() for option in options)
     if len(set(letters)) < len(letters) or "" in letters:
-        raise _Malformed("options do not each have a letter of their own ('A: text')")
+        raise Malformed("options do not each have a letter of their own ('A: text')")
     return letters
-
-
-def _target(output: Any, answers: Sequence[str], options: Sequence[str]) -> str | None:
-    """Return the gold as a label or letter, however it is written; None where the row has none."""
-    if output is None or output == "":
-        return None
-    if not isinstance(output, str):
-        raise _Malformed(f"output is {type(output).__name__}, expected a text")
-    text = output.strip().rstrip(".").casefold()
-    for answer in answers:
-        if text == answer.casefold() or text.startswith(f"{answer.casefold()}:"):
-            return answer
-    for answer, option in zip(answers, options, strict=False):
-        if text == option.split(":", 1)[-1].strip().rstrip(".").casefold():
-            return answer
-    raise _Malformed(f"output {output[:40]!r} is none of the answers {', '.join(answers)}")
 
 
 def _visuals(images: Sequence[str], slots: Sequence[str], folder: Path) -> tuple[Visual, ...]:
     if len(images) != len(slots):
-        raise _Malformed(
+        raise Malformed(
             f"{len(images)} pictures, expected {len(slots)} ({', '.join(slots[:3])}{' …' * (len(slots) > 3)})"
         )
-    return tuple(Visual(slot, Media(_source(image, folder))) for slot, image in zip(slots, images, strict=True))
-
-
-def _source(image: str, folder: Path) -> str:
-    if image.startswith(("http://", "https://")):
-        return image
-    try:
-        path = (folder / image).resolve()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _Malformed(f"picture {image[:60]!r} is no usable path") from error
-    if not path.is_relative_to(folder) or path == folder:
-        raise _Malformed(f"picture {image[:60]!r} leads out of the dataset's folder")
-    return str(path)
+    return tuple(Visual(slot, Media(picture_place(image, folder))) for slot, image in zip(slots, images, strict=True))
