@@ -7,6 +7,7 @@ data set: what is learned, and from what, is the caller's business.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,10 @@ class ReaderShape:
         """Return the shape with its epochs multiplied."""
         return replace(self, epochs=self.epochs * effort)
 
+    def steps(self, examples: int) -> int:
+        """Return how many steps so many examples make."""
+        return math.ceil(self.epochs * math.ceil(examples / self.batch))
+
 
 @dataclass(frozen=True, slots=True)
 class CaptionerShape:
@@ -55,6 +60,10 @@ class CaptionerShape:
     def scaled(self, effort: float) -> CaptionerShape:
         """Return the shape with its epochs multiplied; the tower keeps at least one."""
         return replace(self, epochs=self.epochs * effort, tower_epochs=max(1, round(self.tower_epochs * effort)))
+
+    def steps(self, examples: int) -> int:
+        """Return how many steps so many examples make, the tower alone not counted."""
+        return math.ceil(self.epochs * math.ceil(examples / self.batch))
 
 
 def fresh_captioner(

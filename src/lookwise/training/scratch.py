@@ -175,7 +175,10 @@ def new_llava(
         bos_token_id=tokenizer.bos_token_id,
     )
     torch.manual_seed(seed)
-    return LlavaForConditionalGeneration(config), _processor(tokenizer, eyes)
+    model = LlavaForConditionalGeneration(config)
+    if isinstance(eyes, ConvEyes):  # a quarter less time a step on a CPU: convolutions want a place's channels together
+        model.model.vision_tower.to(memory_format=torch.channels_last)
+    return model, _processor(tokenizer, eyes)
 
 
 def _segformer(eyes: Eyes) -> Any:

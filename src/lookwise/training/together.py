@@ -1,0 +1,141 @@
+"""Several trainings at a time, each in a process of its own: small models leave most of a second core idle.
+
+In: jobs, largest first; a display.  Out: every job done, or the first error.  As many run at once as torch has threads
+here, each with an equal share of them; on one thread they run here, one after the other.  A process ends with the one
+that started it, however that ends.  It knows no model: what a job writes, and how it goes on, is the job's business.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.queues import SimpleQueue
+from typing import Protocol
+
+import torch
+
+from lookwise.errors import LookwiseError, ModelError
+from lookwise.training.tune import Display
+
+__all__ = ["Job", "Training", "train_together"]
+
+_Word = tuple[int, int] | LookwiseError
+"""What a process says: steps done and found done, or why it stops."""
+
+
+class Training(Protocol):
+    """A call that trains something; it must travel to another process, as functions of a module and partials do."""
+
+    def __call__(self, *, display: Display | None) -> object:
+        """Train, and count steps on the display."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training: its name, the call, and how many steps its display will count."""
+
+    name: str
+    train: Training
+    steps: int
+
+
+def train_together(jobs: Sequence[Job], title: str, display: Display | None = None) -> None:
+    """Carry the jobs out; a title counts the steps of all of them."""
+    threads = torch.get_num_threads()
+    at_once = min(threads, len(jobs))
+    if at_once < 2:
+        for job in jobs:
+            job.train(display=display)
+        return
+    if display is not None:
+        display.begin(f"{title}, {at_once} at a time", sum(job.steps for job in jobs))
+    try:
+        _Crew(at_once, threads // at_once).carry_out(jobs, display)
+    finally:
+        if display is not None:
+            display.end()
+
+
+class _Crew:
+    """The processes under way."""
+
+    def __init__(self, at_once: int, threads: int) -> None:
+        self._at_once, self._threads = at_once, threads
+        self._context: SpawnContext = multiprocessing.get_context("spawn")
+        self._words: SimpleQueue[_Word] = self._context.SimpleQueue()
+        self._running: dict[str, SpawnProcess] = {}
+
+    def carry_out(self, jobs: Sequence[Job], display: Display | None) -> None:
+        waiting = list(jobs)
+        try:
+            while waiting or self._running:
+                while waiting and len(self._running) < self._at_once:
+                    self._start(waiting.pop(0))
+                connection.wait([p.sentinel for p in self._running.values()], timeout=0.2)
+                self._listen(display)
+                self._settle()
+        finally:
+            for process in self._running.values():
+                process.kill()
+                process.join()
+
+    def _start(self, job: Job) -> None:
+        process = self._context.Process(target=_work, args=(job, self._threads, self._words), daemon=True)
+        process.start()
+        self._running[job.name] = process
+
+    def _listen(self, display: Display | None) -> None:
+        while not self._words.empty():
+            word = self._words.get()
+            if isinstance(word, LookwiseError):
+                raise word
+            if display is not None:
+                display.advance(sent=word[0], stored=word[1])
+
+    def _settle(self) -> None:
+        for name in [n for n, process in self._running.items() if not process.is_alive()]:
+            code = self._running.pop(name).exitcode
+            if code:
+                self._listen(None)  # it may have said why after the last time we listened
+                raise ModelError(f"the training of {name} ended with exit code {code}; run the same command to go on")
+
+
+@dataclass
+class _Told:
+    """A display whose steps are counted in another process."""
+
+    words: SimpleQueue[_Word]
+
+    def begin(self, title: str, total: int) -> None:
+        """Titles are the other's business."""
+
+    def advance(self, sent: int = 0, stored: int = 0) -> None:
+        self.words.put((sent, stored))
+
+    def end(self) -> None:
+        """So are their ends."""
+
+
+def _work(job: Job, threads: int, words: SimpleQueue[_Word]) -> None:
+    """Be the process of a job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the one that started us, which ends us then
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    try:
+        job.train(display=_Told(words))
+    except LookwiseError as error:
+        words.put(error)
+        raise SystemExit(1) from None
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
