@@ -1,6 +1,7 @@
-"""`lookwise doctor [MODEL]`: what is installed and, for a model, what it is and what it needs.
+"""`lookwise doctor [MODEL]`: what is installed and, for a model, what it is, what it needs, how steady it answers.
 
-Whether batch size changes a model's answers, and the memory of caches, come with the larger models.
+The memory is said before anything loads; then the model is opened and asked the same questions one by one and in one
+batch, since a batch that changes answers makes every number depend on the machine.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ __all__ = ["doctor"]
 
 _NEEDED = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "pillow", "pyarrow", "rich")
 _EXTRAS = ("torchvision", "bitsandbytes", "av", "deepspeed")
+_BATCH, _TOKENS = 32, 1024
+"""The batch whose memory is told."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Print the environment, and a model's size where one is named."""
+    """Print the environment and, of a named model, its size, its memory and whether batches change its answers."""
     facts: dict[str, Any] = {
         "lookwise": __version__,
         "python": platform.python_version(),
@@ -32,11 +35,15 @@ def doctor(arguments: argparse.Namespace) -> int:
     }
     if arguments.model:
         facts["model"] = _model(arguments.model)
-    if arguments.json:
-        say_json(facts)
-    else:
+    if not arguments.json:
         for key, value in facts.items():
             say(f"{key:<10} {_plain(value)}")
+    if arguments.model:
+        facts["steadiness"] = _steadiness(arguments.model)
+        if not arguments.json:
+            say(f"{'steadiness':<10} {_told(facts['steadiness'])}")
+    if arguments.json:
+        say_json(facts)
     return 0
 
 
@@ -58,18 +65,63 @@ def _model(spec: str) -> dict[str, Any]:
     from lookwise.models.place import locate
 
     check_spec(spec)
+    if spec.partition(":")[0] not in ("hf", "tiny"):
+        return {"spec": spec, "here": False, "sees_pictures": takes_pictures(spec)}
     place = locate(spec, fetch=False)
-    size = sum(f.stat().st_size for f in place.folder.glob("*.safetensors")) if place else None
     return {
         "spec": spec,
         "here": place is not None,
-        "weights_bytes": size,
         "sees_pictures": takes_pictures(spec),
         "fingerprint": fingerprint(spec) if place else None,
+        **(_memory(place) if place else {}),
     }
+
+
+def _memory(place: Any) -> dict[str, Any]:
+    from lookwise.models.need import need_of
+
+    need = need_of(place, 2 if _cuda() else 4)
+    return {
+        "parameters": need.parameters,
+        "weights_bytes": need.weight_bytes,
+        "cache_bytes_per_token": need.token_bytes,
+        "positions": need.positions,
+        f"bytes_with_{_BATCH}_rows_of_{_TOKENS}": need.of_batch(_BATCH, _TOKENS),
+    }
+
+
+def _steadiness(spec: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from lookwise.models.open import open_model
+    from lookwise.pipeline.flips import flips
+
+    model = open_model(spec)
+    try:
+        return asdict(flips(model))
+    finally:
+        model.close()
+
+
+def _told(found: dict[str, Any]) -> str:
+    if not found["ranked"] and not found["written"]:
+        verdict = "batches change no answer"
+    else:
+        verdict = "BATCHES CHANGE ANSWERS: hold the batch size fixed when you compare runs (or use fp32)"
+    return (
+        f"{verdict}; of {found['asked']} questions asked alone and in one batch, {found['ranked']} were ranked and "
+        f"{found['written']} written otherwise; scores differ by at most {found['furthest']:.1e} nats"
+        + (f"; {found['failed']} could not be asked" if found["failed"] else "")
+    )
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k} {'-' if v is None else v}" for k, v in value.items())
+        return ", ".join(f"{k} {_number(v)}" for k, v in value.items())
+    return _number(value)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000:
+        return f"{value:,}"
     return "-" if value is None else str(value)

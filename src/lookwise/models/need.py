@@ -1,0 +1,73 @@
+"""What memory a checkpoint needs, read from its files before anything is loaded.
+
+In: a `Place`, the width of a number once loaded.  Out: `Need`: bytes of weights, bytes that a token's keys and values
+take in the cache, the longest prompt.  Plain Python: headers of safetensors files and config.json, no tensor library.
+Activations are not counted; they are of the order of the cache of one batch.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lookwise.errors import ModelError
+from lookwise.models.place import Place
+
+__all__ = ["Need", "need_of"]
+
+_LONGEST_HEADER = 100_000_000
+"""Bytes; safetensors itself refuses a longer header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Memory in bytes; `token_bytes` is one token of one row in the cache; `positions` 0 when the files do not say."""
+
+    parameters: int
+    weight_bytes: int
+    token_bytes: int
+    positions: int
+
+    def of_batch(self, rows: int, tokens: int) -> int:
+        """Return the bytes of weights and of a cache of so many rows of so many tokens."""
+        return self.weight_bytes + rows * tokens * self.token_bytes
+
+
+def need_of(place: Place, number_bytes: int) -> Need:
+    """Return what the checkpoint needs when each of its numbers takes `number_bytes` (4 fp32, 2 bf16)."""
+    config = json.loads((place.folder / "config.json").read_text(encoding="utf-8"))
+    text = config.get("text_config") or config.get("llm_config") or config
+    heads = int(text.get("num_attention_heads") or 1)
+    width = int(text.get("head_dim") or int(text.get("hidden_size") or 0) // heads)
+    groups = int(text.get("num_key_value_heads") or heads)
+    layers = int(text.get("num_hidden_layers") or 0)
+    files = [*place.folder.glob("*.safetensors"), *(place.adapter.glob("*.safetensors") if place.adapter else ())]
+    parameters = sum(_numbers(path) for path in sorted(files))
+    return Need(
+        parameters=parameters,
+        weight_bytes=parameters * number_bytes,
+        token_bytes=2 * layers * groups * width * number_bytes,
+        positions=int(text.get("max_position_embeddings") or 0),
+    )
+
+
+def _numbers(path: Path) -> int:
+    """Return how many numbers a safetensors file holds."""
+    return sum(math.prod(tensor["shape"]) for tensor in _tensors(path))
+
+
+def _tensors(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        header = file.read(length) if 0 < length <= _LONGEST_HEADER else b""
+    try:
+        found = json.loads(header)
+    except ValueError:
+        raise ModelError(f"{path} is no safetensors file: its header does not read; fetch it again") from None
+    yield from (tensor for name, tensor in found.items() if name != "__metadata__")

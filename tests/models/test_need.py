@@ -1,0 +1,35 @@
+"""The memory that a checkpoint needs, from its files, equals what it takes once loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lookwise.errors import ModelError
+from lookwise.models.need import need_of
+from lookwise.models.open import open_model
+from lookwise.models.place import Place, locate
+
+
+@pytest.mark.parametrize("spec", ["tiny:reader-s", "tiny:captioner", "tiny:judge-c"])
+def test_it_counts_what_transformers_counts(spec: str) -> None:
+    place = locate(spec, fetch=False)
+    assert place is not None
+    need = need_of(place, 4)
+    model = open_model(spec)
+    network = model._network  # type: ignore[attr-defined]
+    # tied heads are one tensor, in the file and in the network
+    assert need.parameters == sum(p.numel() for p in network.model.parameters())
+    assert need.token_bytes == network.bytes_per_token
+    assert need.positions > 0
+    assert need.of_batch(2, 10) == need.weight_bytes + 20 * need.token_bytes
+    model.close()
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    for content in (b"", b"\x05\0\0\0\0\0\0\0hello", b"\xff" * 32):
+        (tmp_path / "model.safetensors").write_bytes(content)
+        with pytest.raises(ModelError, match=r"model\.safetensors"):
+            need_of(Place("hf:x", tmp_path), 2)
