@@ -75,7 +75,7 @@ def _phases(dense: int, single: int) -> tuple[Phase, ...]:
 
 
 SIZES: dict[str, Size] = {
-    "reader-s": Size(96, 3, 3, 224, 16, 4e-3, _phases(1500, 300)),
+    "reader-s": Size(96, 3, 3, 224, 16, 4e-3, _phases(6000, 600)),
     "reader-m": Size(160, 4, 5, 384, 16, 3e-3, _phases(1300, 250)),
     "reader-l": Size(224, 5, 7, 576, 16, 2.5e-3, _phases(900, 200)),
 }
