@@ -44,12 +44,12 @@ class _Text:
 
 JUDGES: Mapping[str, _Text] = MappingProxyType(
     {
-        "judge-a": _Text(64, 2, 4, 3.0, 2, 0.7),
-        "judge-b": _Text(96, 2, 4, 2.0, 2, 0.7),
-        "judge-c": _Text(48, 3, 4, 3.0, 2, 0.7),
+        "judge-a": _Text(64, 2, 4, 2.0, 4, 0.7),
+        "judge-b": _Text(96, 2, 4, 2.0, 4, 0.7),
+        "judge-c": _Text(48, 3, 4, 2.0, 4, 0.7),
     }
 )
-READERS: Mapping[str, _Text] = MappingProxyType({"reader": _Text(96, 3, 4, 4.0, 3)})
+READERS: Mapping[str, _Text] = MappingProxyType({"reader": _Text(96, 3, 4, 3.0, 3)})
 
 
 def check_scratch(recipe: Recipe) -> None:

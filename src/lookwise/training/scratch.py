@@ -126,11 +126,19 @@ def build_tokenizer(texts: Iterable[str], min_count: int = 2, max_words: int = 8
 
 
 def new_reader(
-    tokenizer: PreTrainedTokenizerFast, width: int, layers: int, heads: int, seed: int = 0, positions: int = 1024
+    tokenizer: PreTrainedTokenizerFast,
+    width: int,
+    layers: int,
+    heads: int,
+    seed: int = 0,
+    positions: int = 1024,
+    spread: float = 0.02,
 ) -> LlamaForCausalLM:
-    """Return a Llama with random weights, its head tied to its embedding."""
+    """Return a Llama with random weights of a standard deviation, its head tied to its embedding."""
+    config = _llama(tokenizer, width, layers, heads, positions)
+    config.initializer_range = spread
     torch.manual_seed(seed)
-    return LlamaForCausalLM(_llama(tokenizer, width, layers, heads, positions))
+    return LlamaForCausalLM(config)
 
 
 def _llama(tokenizer: PreTrainedTokenizerFast, width: int, layers: int, heads: int, positions: int) -> LlamaConfig:
