@@ -1,10 +1,11 @@
-"""Writes a generated dataset in MMECInstruct's published layout, pictures and truth included.
+"""Writes a generated dataset in MMECInstruct's or EcomMMMU's published layout, pictures and truth included.
 
 In: a folder that does not exist yet, a seed, how many samples of each task every split gets.  Out: the folder:
 
-dataset.json    a JSON list, one row a line, with the published columns (input, options and images are JSON strings;
-                images are paths relative to the folder) and one more, `subset`
-images/         one PNG per listing that a sample uses
+dataset.json    a JSON list, one row a line, with the published columns (MMECInstruct: input, options and images are
+                JSON strings, and there is one more, `subset`); images are paths relative to the folder.  EcomMMMU's is
+                EcomMMMU.json
+images/         one PNG per listing that a sample uses, or eight
 truth/          truth.py says what
 card.json       seed, sizes, versions, counts, declared shares
 manifest.json   digests of all files, written last
@@ -35,16 +36,14 @@ import pyarrow
 
 from lookwise import __version__
 from lookwise.bazaar import cases
-from lookwise.bazaar.cases import SPLITS, TASKS, Split, world_of
-from lookwise.bazaar.ceiling import Ceiling, predictions, utilities
-from lookwise.bazaar.draw import draw
-from lookwise.bazaar.samples import INSTRUCTIONS, Made, make_split, picture_path, split_world
+from lookwise.bazaar.cases import Split, world_of
+from lookwise.bazaar.layouts import LAYOUTS, Layout, Picture, paint
+from lookwise.bazaar.samples import Made, split_world
 from lookwise.bazaar.truth import write_truth
-from lookwise.bazaar.world import Photo, World
+from lookwise.bazaar.world import World
 from lookwise.errors import DataError, nearest
 from lookwise.rows import Prediction, Utility
 from lookwise.runs.files import write_json_atomic
-from lookwise.sample import Sample
 
 __all__ = ["build"]
 
@@ -74,6 +73,7 @@ class _Job:
     of: int
     tasks: tuple[str, ...]
     most: dict[str, int]
+    layout: str
 
 
 def build(
@@ -82,42 +82,56 @@ def build(
     samples: Mapping[str, int],
     size: int = 128,
     workers: int = 1,
-    tasks: Sequence[str] = TASKS,
+    tasks: Sequence[str] = (),
     most: Mapping[str, int] = MappingProxyType({}),
+    layout: str = "mmecinstruct",
 ) -> Path:
-    """Make the dataset in `out` unless it is there already; return the path of its dataset.json.
+    """Make the dataset in `out` unless it is there already; return the path of its file of rows.
 
     `samples`: how many of each task a split gets ("train", "val", "test", "ood"; a split left out gets none).
-    `tasks`: those to make; `most`: caps per task and split.  `workers`: processes that share the work; the bytes do not
-    depend on them.
+    `tasks`: those to make (none named: all of the layout's); `most`: caps per task and split.  `workers`: processes
+    that share the work; the bytes do not depend on them.
     """
-    wanted = _checked(samples)
-    unknown = [name for name in (*tasks, *most) if name not in TASKS]
+    shape = _shape(layout)
+    wanted = _checked(samples, shape)
+    tasks = tasks or shape.tasks
+    unknown = [name for name in (*tasks, *most) if name not in shape.tasks]
     if unknown:
-        raise DataError(f"unknown task {unknown[0]!r}; {nearest(unknown[0], TASKS)}")
-    lessons = {"tasks": sorted(tasks), "most": dict(sorted(most.items()))}
+        raise DataError(f"unknown task {unknown[0]!r}; {nearest(unknown[0], shape.tasks)}")
+    lessons = {"benchmark": layout, "tasks": sorted(tasks), "most": dict(sorted(most.items()))}
     asked = {"layout": _LAYOUT, "seed": seed, "size": size, "samples": wanted, **lessons, "versions": _versions()}
     if out.exists() and any(out.iterdir()):
         _check_same(out, asked)
-        return out / "dataset.json"
+        return out / shape.file
     draft = out.with_name(f".{out.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     (draft / "images").mkdir(parents=True)
-    _fill(draft, seed, wanted, size, workers, tuple(tasks), most)
+    jobs = [
+        _Job(seed, split, count, part, workers, tuple(tasks), dict(most), layout)
+        for split, count in wanted.items()
+        for part in range(workers)
+    ]
+    _fill(draft, shape, jobs, size, workers)
     _write_manifest(draft, asked)
     if out.exists():
         out.rmdir()
     os.replace(draft, out)
-    return out / "dataset.json"
+    return out / shape.file
 
 
-def _checked(samples: Mapping[str, int]) -> dict[Split, int]:
+def _shape(name: str) -> Layout:
+    if name not in LAYOUTS:
+        raise DataError(f"the shop has no layout {name!r}; {nearest(name, LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def _checked(samples: Mapping[str, int], shape: Layout) -> dict[Split, int]:
     for name, count in samples.items():
-        if name not in SPLITS:
-            raise DataError(f"unknown split {name!r}; {nearest(name, SPLITS)}")
+        if name not in shape.splits:
+            raise DataError(f"unknown split {name!r}; {nearest(name, shape.splits)}")
         if count < 0:
             raise DataError(f"{count} samples for split {name!r}; expected 0 or more")
-    wanted = {split: samples[split] for split in SPLITS if samples.get(split, 0) > 0}
+    wanted = {split: samples[split] for split in shape.splits if samples.get(split, 0) > 0}
     if not wanted:
         raise DataError("no split has any samples; expected for example test=1000")
     return wanted
@@ -139,35 +153,23 @@ def _check_same(out: Path, asked: Mapping[str, Any]) -> None:
     if not path.is_file():
         raise DataError(f"{out} is not empty and holds no finished dataset; choose another folder or empty it")
     held = json.loads(path.read_text(encoding="utf-8"))["asked"]
-    for key in ("layout", "seed", "size", "samples", "tasks", "most"):
+    held.setdefault("benchmark", "mmecinstruct")  # folders made before there was a second one
+    for key in ("layout", "benchmark", "seed", "size", "samples", "tasks", "most"):
         if held.get(key) != asked[key]:
             raise DataError(
                 f"{out} holds a dataset with {key} {held.get(key)}, not {asked[key]}; choose another folder"
             )
 
 
-def _fill(
-    draft: Path,
-    seed: int,
-    wanted: Mapping[Split, int],
-    size: int,
-    workers: int,
-    tasks: tuple[str, ...],
-    most: Mapping[str, int],
-) -> None:
-    jobs = [
-        _Job(seed, split, count, part, workers, tasks, dict(most))
-        for split, count in wanted.items()
-        for part in range(workers)
-    ]
+def _fill(draft: Path, shape: Layout, jobs: Sequence[_Job], size: int, workers: int) -> None:
     by_split: dict[Split, list[_Part]] = {}
     for job, part in zip(jobs, _map(_make_part, jobs, workers), strict=True):
         by_split.setdefault(job.split, []).append(part)
     made = [m for parts in by_split.values() for m in _interleave([p.made for p in parts])]
     listings = {x.listing_id: x for m in made for x in m.drawn.listings}
-    with (draft / "dataset.json").open("w", encoding="utf-8", newline="\n") as file:
+    with (draft / shape.file).open("w", encoding="utf-8", newline="\n") as file:
         file.write("[\n")
-        file.write(",\n".join(json.dumps(_row(m.sample), ensure_ascii=False) for m in made))
+        file.write(",\n".join(json.dumps(shape.row(m.sample), ensure_ascii=False) for m in made))
         file.write("\n]\n")
     place = {m.sample.id: i for i, m in enumerate(made)}
     parts = [p for split_parts in by_split.values() for p in split_parts]
@@ -178,10 +180,10 @@ def _fill(
         sorted((u for p in parts for u in p.utilities), key=lambda u: place[u.sample_id]),
         sorted((c for p in parts for c in p.ceilings), key=lambda c: place[c.sample_id]),
     )
-    photos = [(draft / picture_path(name), listings[name].photo, size) for name in sorted(listings)]
-    for _ in _map(_draw_one, photos, workers):
+    photos = {picture.path: picture for m in made for picture in shape.pictures(m)}
+    for _ in _map(_draw_one, [(draft, photos[path], size) for path in sorted(photos)], workers):
         pass
-    write_json_atomic(draft / "card.json", _card(seed, size, wanted, made, [p for _, p, _ in photos]))
+    write_json_atomic(draft / "card.json", _card(shape, jobs[0].seed, size, made, list(photos.values())))
 
 
 def _interleave(parts: Sequence[Sequence[Made]]) -> Iterator[Made]:
@@ -200,44 +202,27 @@ def _map(function: Any, jobs: Sequence[Any], workers: int) -> Iterator[Any]:
 
 def _make_part(job: _Job) -> _Part:
     """Draw a whole split (quick), and reckon the truth of every n-th sample of it (slow)."""
-    ceiling = Ceiling(split_world(job.split))
-    drawn = make_split(job.seed, job.split, job.count, job.tasks, job.most)
+    shape = LAYOUTS[job.layout]
+    ceiling = shape.ceiling(split_world(job.split))
+    drawn = shape.make(job.seed, job.split, job.count, job.tasks, job.most)
     made = tuple(m for i, m in enumerate(drawn) if i % job.of == job.part)
-    worth = tuple(u for m in made for u in utilities(ceiling, m.sample.id, m.drawn))
-    return _Part(made, worth, tuple(p for m in made for p in predictions(ceiling, m.sample, m.drawn)))
+    worth = tuple(u for m in made for u in shape.utilities(ceiling, m.sample.id, m.drawn))
+    return _Part(made, worth, tuple(p for m in made for p in shape.predictions(ceiling, m.sample, m.drawn)))
 
 
-def _draw_one(job: tuple[Path, Photo, int]) -> None:
-    path, photo, size = job
-    draw(photo.view, photo.seed, size=size).save(path, "PNG", compress_level=_PNG_EFFORT)
+def _draw_one(job: tuple[Path, Picture, int]) -> None:
+    folder, picture, size = job
+    paint(picture, size).save(folder / picture.path, "PNG", compress_level=_PNG_EFFORT)
 
 
-def _row(sample: Sample) -> dict[str, str | None]:
-    """Return a sample as a row of the published layout."""
-    history = sample.task.endswith("/sequential_recommendation")
-    given: object = list(sample.field("history")) if history else dict(sample.fields)
-    short = sample.task.rsplit("/", 1)[-1]
-    return {
-        "task": short,
-        "split": sample.split,
-        "instruction": INSTRUCTIONS[short],
-        "input": json.dumps(given, ensure_ascii=False),
-        "options": json.dumps(sample.options, ensure_ascii=False),
-        "output": sample.target,
-        "images": json.dumps([visual.media.source for visual in sample.visuals]),
-        "subset": sample.subset,
-    }
-
-
-def _card(
-    seed: int, size: int, wanted: Mapping[Split, int], made: Sequence[Made], photos: Sequence[Photo]
-) -> dict[str, Any]:
-    worlds: dict[str, World] = {split: world_of("", split_world(split)) for split in wanted}
+def _card(shape: Layout, seed: int, size: int, made: Sequence[Made], photos: Sequence[Picture]) -> dict[str, Any]:
+    splits = [split for split in shape.splits if any(m.sample.split == split for m in made)]
+    worlds: dict[str, World] = {split: world_of("", split_world(split)) for split in splits}
     answers: dict[str, Counter[str]] = {}
     for m in made:
         answers.setdefault(f"{m.drawn.case.task}/{m.sample.split}", Counter())[m.drawn.target] += 1
     return {
-        "title": "A generated shop in MMECInstruct's layout",
+        "title": shape.title,
         "seed": seed,
         "picture_size": size,
         "versions": _versions(),
@@ -245,13 +230,13 @@ def _card(
         "answers": {name: dict(sorted(count.items())) for name, count in answers.items()},
         "pictures": {"all": len(photos), **dict(sorted(Counter(photo.kind for photo in photos).items()))},
         "categories": {split: list(world.categories) for split, world in worlds.items()},
-        "shares": _shares(next(iter(worlds.values()))),
+        "shares": _shares(shape),
     }
 
 
-def _shares(world: World) -> dict[str, Any]:
+def _shares(shape: Layout) -> dict[str, Any]:
     return {
-        "photo_kinds": dict(world.shares),
+        "photo_kinds": dict(shape.shares),
         "answerability_yes": cases.YES_SHARE,
         "relations": dict(cases.PRP_SHARES),
         "relevance": dict(cases.MPC_SHARES),
@@ -261,8 +246,8 @@ def _shares(world: World) -> dict[str, Any]:
         "taste_in_history": cases.TASTE_IN_HISTORY,
         "taste_in_target": cases.TASTE_IN_TARGET,
         "held_out_wording_in_test": cases.HELD_OUT_SHARE,
-        "attribute_stated": {task: dict(shares) for task, shares in cases.MENTION.items()},
-        "category_department_neither_stated": {task: list(s) for task, s in cases.CATEGORY_MENTION.items()},
+        "attribute_stated": {task: dict(cases.MENTION[task]) for task in shape.tasks},
+        "category_department_neither_stated": {task: list(cases.CATEGORY_MENTION[task]) for task in shape.tasks},
     }
 
 

@@ -21,6 +21,8 @@ __all__ = [
     "ASKED_COUNT",
     "CATEGORY_MENTION",
     "CC_OPTIONS",
+    "CLICK_SHARE",
+    "ECOM_TASKS",
     "HELD_OUT_SHARE",
     "HISTORY_LENGTHS",
     "LETTERS",
@@ -38,6 +40,7 @@ __all__ = [
     "TASTES",
     "TASTE_IN_HISTORY",
     "TASTE_IN_TARGET",
+    "WHETHER_SHARE",
     "YES_SHARE",
     "Case",
     "Drawn",
@@ -64,6 +67,17 @@ TASKS = (
     "sentiment_analysis",
     "sequential_recommendation",
 )
+ECOM_TASKS = (
+    "answerability_prediction",
+    "binary_question_answering",
+    "click_through_prediction",
+    "sequential_recommendation",
+    "multiclass_product_classification",
+    "product_substitute_identification",
+    "product_relation_prediction",
+    "sentiment_analysis",
+)
+"""EcomMMMU's eight: six of the above and two of its own."""
 OUT_OF_DOMAIN_TASKS = tuple(
     t for t in TASKS if t not in ("product_substitute_identification", "multiclass_product_classification")
 )
@@ -75,6 +89,10 @@ ASKABLE = ("pattern", "count", "mark", "colour", "material", "size", "style")
 
 YES_SHARE = 3 / 8
 """Answerability: how often the product has what the question presupposes."""
+WHETHER_SHARE = 1 / 2
+"""Binary questions: how often the product is as the question supposes, whether or not that can be known."""
+CLICK_SHARE = 2 / 5
+"""Click-through: how often the offered product is one that the customer clicks on."""
 CC_OPTIONS = 6
 PRP_SHARES: Mapping[str, float] = MappingProxyType({"A": 4 / 8, "B": 3 / 8, "C": 1 / 8})
 MPC_SHARES: Mapping[str, float] = MappingProxyType({"A": 20 / 32, "B": 7 / 32, "C": 1 / 32, "D": 4 / 32})
@@ -83,6 +101,7 @@ PSI_SHARES: Mapping[str, float] = MappingProxyType({"A": 0.75 * 20 / 25, "B": 0.
 """The same four relations, rebalanced: a quarter are substitutes (the answer is yes), the others 20 : 1 : 4."""
 ASKED_COUNT: Mapping[int, float] = MappingProxyType({1: 0.5, 2: 0.5})
 """How many attributes a query asks for besides the category."""
+_YES_NO_TASKS = ("answerability_prediction", "click_through_prediction", "product_substitute_identification")
 OPINIONS: Mapping[str, float] = MappingProxyType({"good": 0.7, "fair": 0.2, "poor": 0.1})
 OPINION_MENTION = 0.8
 RATINGS = ("very positive", "positive", "neutral", "negative", "very negative")
@@ -107,6 +126,8 @@ _SHORT = {
 MENTION: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         "answerability_prediction": _PLAIN,
+        "binary_question_answering": _PLAIN,
+        "click_through_prediction": _SHORT,
         "category_classification": _PLAIN,
         "product_relation_prediction": _PLAIN,
         "product_substitute_identification": _PLAIN,
@@ -120,6 +141,8 @@ MENTION: Mapping[str, Mapping[str, float]] = MappingProxyType(
 CATEGORY_MENTION: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     {
         "answerability_prediction": (0.5, 0.3, 0.2),
+        "binary_question_answering": (0.5, 0.3, 0.2),
+        "click_through_prediction": (0.5, 0.3, 0.2),
         "category_classification": (0.3, 0.4, 0.3),
         "product_relation_prediction": (0.4, 0.35, 0.25),
         "product_substitute_identification": (0.4, 0.35, 0.25),
@@ -156,8 +179,10 @@ class Case:
     @property
     def answers(self) -> tuple[str, ...]:
         """The canonical answers, in the order of the options."""
-        if self.task in ("answerability_prediction", "product_substitute_identification"):
+        if self.task in _YES_NO_TASKS:
             return ("yes", "no")
+        if self.task == "binary_question_answering":
+            return ("yes", "no", "cannot answer")
         counts = {
             "category_classification": len(self.choices),
             "product_relation_prediction": len(PRP_SHARES),

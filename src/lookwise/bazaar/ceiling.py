@@ -25,6 +25,7 @@ import numpy as np
 
 from lookwise.bazaar.belief import Belief, Reckoner, Vector
 from lookwise.bazaar.cases import (
+    CLICK_SHARE,
     MPC_SHARES,
     OPINIONS,
     PRP_SHARES,
@@ -32,45 +33,60 @@ from lookwise.bazaar.cases import (
     TASTE_IN_HISTORY,
     TASTE_IN_TARGET,
     TASTES,
+    WHETHER_SHARE,
     YES_SHARE,
     Case,
     Drawn,
     Item,
+    value_of,
     world_of,
 )
-from lookwise.bazaar.world import COMPANIONS, VISIBLE, View, World
-from lookwise.rows import Prediction, Utility, UtilityLabel
+from lookwise.bazaar.world import COMPANIONS, UNSEEN, VISIBLE, View, World
+from lookwise.benchmarks.utility import utility_label
+from lookwise.rows import Prediction, Utility
 from lookwise.sample import Sample
 
-__all__ = ["NAIVE", "Ceiling", "Views", "decide", "face_value", "predictions", "utilities"]
+__all__ = [
+    "NAIVE",
+    "Ceiling",
+    "Views",
+    "ceiling_row",
+    "decide",
+    "face_value",
+    "predictions",
+    "utilities",
+    "utility_row",
+]
 
 NAIVE = "scripted:naive"
 Views = Sequence[View | None]
 """One per item; None where its picture is not looked at."""
 _FLOOR = 1e-6
-_LABELS: Mapping[tuple[bool, bool], UtilityLabel] = MappingProxyType(
-    {
-        (False, True): "helpful",
-        (False, False): "ineffective",
-        (True, True): "redundant",
-        (True, False): "misleading",
-    }
-)
 
 
 class Ceiling:
-    """Exact posteriors for all tasks in one world (the whole world: `world_of` gives each task its own)."""
+    """Exact posteriors for all tasks in one world (the whole world: `world_of` gives each task its own).
 
-    def __init__(self, world: World) -> None:
-        self._shop = Reckoner(world_of("", world))
-        self._reviews = Reckoner(world)
+    `reckoner` knows the kinds of photos; by default those of one photo a listing.
+    """
+
+    def __init__(self, world: World, reckoner: Callable[[World], Reckoner] = Reckoner) -> None:
+        self._shop = reckoner(world_of("", world))
+        self._reviews = reckoner(world)
+
+    def reckoner(self, task: str) -> Reckoner:
+        """Return the inference over the world that a task's items come from."""
+        return self._reviews if task == "sentiment_analysis" else self._shop
 
     def posterior(self, case: Case, views: Views | None = None) -> dict[str, float]:
         """Return P(answer | text, the views looked at); all zeros where the model holds them to be impossible."""
-        reckoner = self._reviews if case.task == "sentiment_analysis" else self._shop
+        reckoner = self.reckoner(case.task)
         seen = views if views is not None else [None] * len(case.items)
-        beliefs = [reckoner.belief(item.stated, view) for item, view in zip(case.items, seen, strict=True)]
-        weights = _WEIGH[case.task](reckoner, case, beliefs)
+        return self.weighed(case, [reckoner.belief(i.stated, v) for i, v in zip(case.items, seen, strict=True)])
+
+    def weighed(self, case: Case, beliefs: Sequence[Belief]) -> dict[str, float]:
+        """Return P(answer | what is believed of each item)."""
+        weights = _WEIGH[case.task](self.reckoner(case.task), case, beliefs)
         total = sum(weights)
         return {a: w / total if total > 0 else 0.0 for a, w in zip(case.answers, weights, strict=True)}
 
@@ -87,10 +103,11 @@ def face_value(world: World, item: Item, view: View | None) -> Item:
     if view is None or view.blank:
         return item
     stated = dict(item.stated)
-    stated.pop("department", None)
     seen = {name: value for name in VISIBLE if (value := view.get(name)) is not None}
-    if stated.get("material") not in (None, *world.materials[str(seen["category"])]):
-        del stated["material"]
+    if "category" in seen:
+        stated.pop("department", None)
+        if stated.get("material") not in (None, *world.materials[str(seen["category"])]):
+            del stated["material"]
     return Item(item.slot, tuple({**stated, **seen}.items()))
 
 
@@ -103,12 +120,13 @@ def predictions(ceiling: Ceiling, sample: Sample, drawn: Drawn) -> tuple[Predict
     """Return what both ceilings answer, as rows; option scores are log-probabilities (nats)."""
     views = [listing.photo.view for listing in drawn.listings]
     return (
-        _prediction(sample, "ceiling/text", ceiling.posterior(drawn.case)),
-        _prediction(sample, "ceiling/pictures", ceiling.posterior(drawn.case, views)),
+        ceiling_row(sample, "ceiling/text", ceiling.posterior(drawn.case)),
+        ceiling_row(sample, "ceiling/pictures", ceiling.posterior(drawn.case, views)),
     )
 
 
-def _prediction(sample: Sample, policy: str, posterior: Mapping[str, float]) -> Prediction:
+def ceiling_row(sample: Sample, policy: str, posterior: Mapping[str, float]) -> Prediction:
+    """Return what a posterior answers, as a row."""
     name = f"scripted:{policy.replace('/', '-')}"
     return Prediction(
         sample_id=sample.id,
@@ -131,27 +149,29 @@ def utilities(ceiling: Ceiling, sample_id: str, drawn: Drawn) -> tuple[Utility, 
     rows = []
     for i, (item, photo) in enumerate(zip(drawn.case.items, photos, strict=True)):
         alone = ceiling.naive(drawn.case, [photo.view if i == j else None for j in range(len(photos))])
-        rows.append(_utility(sample_id, item.slot, photo.kind, drawn.target, text, alone))
+        rows.append(utility_row(sample_id, item.slot, photo.kind, drawn.target, text, alone))
     if len(photos) > 1:
         together = ceiling.naive(drawn.case, [photo.view for photo in photos])
-        rows.append(_utility(sample_id, None, None, drawn.target, text, together))
+        rows.append(utility_row(sample_id, None, None, drawn.target, text, together))
     return tuple(rows)
 
 
-def _utility(
+def utility_row(
     sample_id: str,
     slot: str | None,
     kind: str | None,
     target: str,
     text: Mapping[str, float],
     seen: Mapping[str, float],
+    candidate: int = 0,
 ) -> Utility:
+    """Return what a picture (or all of one candidate number) is worth: the posterior with it against that without."""
     text_right, visual_right = decide(text) == target, decide(seen) == target
     return Utility(
         sample_id=sample_id,
         slot=slot,
-        candidate=0,
-        label=_LABELS[text_right, visual_right],
+        candidate=candidate,
+        label=utility_label(text_right, visual_right),
         gain=_log(seen[target]) - _log(text[target]),
         probability=None,
         text_right=text_right,
@@ -175,6 +195,15 @@ def _answerability(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[f
     mask = r.mask(name, value)
     yes, no = beliefs[0].mass({name: mask}), beliefs[0].mass({name: 1 - mask})
     return [YES_SHARE * yes, (1 - YES_SHARE) * no / (len(mask) - 1)]
+
+
+def _whether(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float]:
+    ((name, value),) = case.asked
+    if name in UNSEEN and value_of(case.items[0].stated, name) is None:
+        return [0.0, 0.0, 1.0]
+    mask = r.mask(name, value)
+    yes, no = beliefs[0].mass({name: mask}), beliefs[0].mass({name: 1 - mask})
+    return [WHETHER_SHARE * yes, (1 - WHETHER_SHARE) * no / (len(mask) - 1), 0.0]
 
 
 def _category(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float]:
@@ -233,15 +262,26 @@ def _sentiment(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float
 
 
 def _recommendation(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float]:
-    """Sum over tastes; an item's lift is P(taste's value | item) / P(value)."""
-    prior = np.concatenate([r.prior[name] for name in TASTES]) / len(TASTES)
-    history = np.ones_like(prior)
-    for i in case.indices("history"):
-        history *= TASTE_IN_HISTORY * _lifts(r, beliefs[i]) + 1 - TASTE_IN_HISTORY
-    wanted = prior * history
+    wanted = _wanted(r, case, beliefs)
     lifts = np.array([_lifts(r, beliefs[i]) for i in case.indices("options")])
     weights: list[float] = (TASTE_IN_TARGET * (lifts @ wanted) + (1 - TASTE_IN_TARGET) * wanted.sum()).tolist()
     return weights
+
+
+def _click(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float]:
+    wanted = _wanted(r, case, beliefs)
+    loyal = float(_lifts(r, beliefs[-1]) @ wanted)
+    chance = float(wanted.sum())
+    return [CLICK_SHARE * (TASTE_IN_TARGET * loyal + (1 - TASTE_IN_TARGET) * chance), (1 - CLICK_SHARE) * chance]
+
+
+def _wanted(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> Vector:
+    """Return P(taste, history); an item's lift is P(taste's value | item) / P(value)."""
+    prior: Vector = np.concatenate([r.prior[name] for name in TASTES]) / len(TASTES)
+    history = np.ones_like(prior)
+    for i in case.indices("history"):
+        history *= TASTE_IN_HISTORY * _lifts(r, beliefs[i]) + 1 - TASTE_IN_HISTORY
+    return prior * history
 
 
 @lru_cache(512)
@@ -254,6 +294,8 @@ def _lifts(r: Reckoner, belief: Belief) -> Vector:
 _WEIGH: Mapping[str, Callable[[Reckoner, Case, Sequence[Belief]], list[float]]] = MappingProxyType(
     {
         "answerability_prediction": _answerability,
+        "binary_question_answering": _whether,
+        "click_through_prediction": _click,
         "category_classification": _category,
         "product_relation_prediction": _relation,
         "product_substitute_identification": _query(PSI_SHARES),

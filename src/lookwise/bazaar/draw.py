@@ -22,7 +22,19 @@ from lookwise.bazaar.outline import Point, Shape
 from lookwise.bazaar.shapes import MARK_SHAPES, SHAPES
 from lookwise.bazaar.world import View
 
-__all__ = ["PALETTE", "draw"]
+__all__ = [
+    "PALETTE",
+    "SUPER",
+    "Colour",
+    "Pose",
+    "draw",
+    "expose",
+    "ink_of",
+    "mix",
+    "paint_tag",
+    "pattern_mask",
+    "scene",
+]
 
 Colour = tuple[int, int, int]
 
@@ -34,7 +46,8 @@ PALETTE: dict[str, Colour] = {
 """Each colour in neutral light."""
 _DARK_COLOURS = ("red", "green", "blue", "purple", "brown", "black")
 _NEUTRAL: dict[str, Colour] = {"dark": (70, 70, 74), "light": (222, 221, 216), "leaf": (84, 102, 84)}
-_SUPER = 2
+SUPER = 2
+"""Pixels are painted at this multiple of the size, then reduced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,7 @@ _LARGEST = 0.38
 
 
 @dataclass(frozen=True, slots=True)
-class _Pose:
+class Pose:
     """How shape coordinates become pixels: a turn, a mirror, a scale, a place."""
 
     x: float
@@ -88,13 +101,13 @@ class _Pose:
 def draw(view: View, seed: int, size: int = 128, angle: int | None = None) -> Image.Image:
     """Return the photo.  `angle` (degrees, clockwise) sets the turn of every piece; None leaves it to the seed."""
     rng = random.Random(seed)
-    canvas = _placeholder(rng, size * _SUPER) if view.blank else _scene(rng, size * _SUPER)
+    canvas = _placeholder(rng, size * SUPER) if view.blank else scene(rng, size * SUPER)
     if not view.blank:
         _fill_scene(canvas, view, rng, angle)
-    return _expose(canvas.reduce(_SUPER), rng)
+    return expose(canvas.reduce(SUPER), rng)
 
 
-def _mix(a: Colour, b: Colour, share: float) -> Colour:
+def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Return a with `share` of b."""
     red, green, blue = (round(x * (1 - share) + y * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
@@ -117,7 +130,8 @@ def _tone(rng: random.Random) -> Colour:
     return base + rng.randint(-22, 22), base + rng.randint(-22, 22), base + rng.randint(-22, 22)
 
 
-def _scene(rng: random.Random, side: int) -> Image.Image:
+def scene(rng: random.Random, side: int) -> Image.Image:
+    """Return a background: plain, graded, a table top, cloth or planks."""
     kind, first, second = rng.choice(("plain", "gradient", "table", "cloth", "planks")), _tone(rng), _tone(rng)
     canvas = Image.new("RGB", (side, side), first)
     if kind == "gradient":
@@ -130,13 +144,13 @@ def _scene(rng: random.Random, side: int) -> Image.Image:
     elif kind in ("cloth", "planks"):
         grid = (9, 9) if kind == "cloth" else (1, 7)
         tints = Image.new("RGB", grid)
-        tints.putdata([_mix(first, second, rng.uniform(0, 0.5)) for _ in range(grid[0] * grid[1])])
+        tints.putdata([mix(first, second, rng.uniform(0, 0.5)) for _ in range(grid[0] * grid[1])])
         soft = Image.Resampling.BICUBIC if kind == "cloth" else Image.Resampling.NEAREST
         canvas = tints.resize((side, side), soft)
     return canvas
 
 
-def _expose(picture: Image.Image, rng: random.Random) -> Image.Image:
+def expose(picture: Image.Image, rng: random.Random) -> Image.Image:
     """Return the picture under this photo's light: blur, contrast, brightness, a slight tint, sensor noise."""
     blur = rng.uniform(-0.5, 0.7)
     if blur > 0.15:
@@ -174,28 +188,26 @@ def _fill_scene(canvas: Image.Image, view: View, rng: random.Random, angle: int 
     for point in layout.pieces:
         x, y = place(point, 0.015)
         degrees = float(angle) if angle is not None else turn + rng.uniform(-6, 6)
-        _paint_piece(canvas, view, _Pose(x, y, side * layout.half * shrink, degrees, mirror), rng)
+        _paint_piece(canvas, view, Pose(x, y, side * layout.half * shrink, degrees, mirror), rng)
     if view.mark is not None:
         x, y = place(layout.tag, 0.01)
-        _paint_tag(
-            canvas, view.mark, _Pose(x, y, side * _TAG_HALF * rng.uniform(0.92, 1.08), rng.uniform(-14, 14)), rng
-        )
+        paint_tag(canvas, view.mark, Pose(x, y, side * _TAG_HALF * rng.uniform(0.92, 1.08), rng.uniform(-14, 14)), rng)
 
 
-def _paint_piece(canvas: Image.Image, view: View, pose: _Pose, rng: random.Random) -> None:
+def _paint_piece(canvas: Image.Image, view: View, pose: Pose, rng: random.Random) -> None:
     """Paint one piece on a tile of its own, then lay the tile on the canvas through its outline."""
     assert view.category is not None
     assert view.colour is not None
     shape, reach = SHAPES[view.category], math.ceil(pose.scale * 1.45)
     corner = round(pose.x) - reach, round(pose.y) - reach
-    local = _Pose(pose.x - corner[0], pose.y - corner[1], pose.scale, pose.degrees, pose.mirror)
+    local = Pose(pose.x - corner[0], pose.y - corner[1], pose.scale, pose.degrees, pose.mirror)
     coarse = math.sqrt(_LARGEST * canvas.width / pose.scale)  # details grow on small pieces, so that all stay legible
     tile = Image.new("RGB", (2 * reach, 2 * reach))
     outline, body = Image.new("L", tile.size), Image.new("L", tile.size)
     _paint_parts((tile, outline, body), shape, view.colour, local)
-    ink = _ink(view.colour)
+    ink = ink_of(view.colour)
     if view.pattern not in (None, "plain"):
-        mask = ImageChops.darker(_pattern(str(view.pattern), tile.size, local, coarse, rng), body)
+        mask = ImageChops.darker(pattern_mask(str(view.pattern), tile.size, local, coarse, rng), body)
         tile.paste(ink, (0, 0), mask)
         _paint_details(tile, shape, local)
     if view.damage == "scratched":
@@ -207,12 +219,12 @@ def _paint_piece(canvas: Image.Image, view: View, pose: _Pose, rng: random.Rando
     canvas.paste(tile, corner, outline)
 
 
-def _paint_parts(layers: tuple[Image.Image, Image.Image, Image.Image], shape: Shape, colour: str, pose: _Pose) -> None:
+def _paint_parts(layers: tuple[Image.Image, Image.Image, Image.Image], shape: Shape, colour: str, pose: Pose) -> None:
     """Paint every part on the tile, its outline, and the mask of what takes a pattern."""
     tile, outline, body = (ImageDraw.Draw(layer) for layer in layers)
     base = PALETTE[colour]
-    paints = {**_NEUTRAL, "body": base, "trim": _mix(base, (0, 0, 0), 0.22), "hole": (0, 0, 0)}
-    edge = _mix(base, (20, 20, 22), 0.75) if colour != "black" else (0, 0, 0)
+    paints = {**_NEUTRAL, "body": base, "trim": mix(base, (0, 0, 0), 0.22), "hole": (0, 0, 0)}
+    edge = mix(base, (20, 20, 22), 0.75) if colour != "black" else (0, 0, 0)
     rim = max(1, round(pose.scale * 0.045))
     for part in shape.parts:
         points = pose.place(part.points)
@@ -229,7 +241,7 @@ def _paint_parts(layers: tuple[Image.Image, Image.Image, Image.Image], shape: Sh
         body.polygon(points, fill=255 if part.role == "body" else 0)
 
 
-def _paint_details(tile: Image.Image, shape: Shape, pose: _Pose) -> None:
+def _paint_details(tile: Image.Image, shape: Shape, pose: Pose) -> None:
     """Paint thin dark strokes again, which a pattern would hide."""
     brush = ImageDraw.Draw(tile)
     for part in shape.parts:
@@ -237,14 +249,14 @@ def _paint_details(tile: Image.Image, shape: Shape, pose: _Pose) -> None:
             brush.line(pose.place(part.points), fill=_NEUTRAL["dark"], width=max(1, round(part.width * pose.scale)))
 
 
-def _ink(colour: str) -> Colour:
+def ink_of(colour: str) -> Colour:
     """Return the pattern's ink: a lighter tone of a dark colour, a darker one of a light colour."""
     if colour in _DARK_COLOURS:
-        return _mix(PALETTE[colour], (255, 255, 255), 0.55)
-    return _mix(PALETTE[colour], (0, 0, 0), 0.5)
+        return mix(PALETTE[colour], (255, 255, 255), 0.55)
+    return mix(PALETTE[colour], (0, 0, 0), 0.5)
 
 
-def _pattern(name: str, size: tuple[int, int], pose: _Pose, coarse: float, rng: random.Random) -> Image.Image:
+def pattern_mask(name: str, size: tuple[int, int], pose: Pose, coarse: float, rng: random.Random) -> Image.Image:
     """Return the pattern's mask, turned with the piece."""
     mask = Image.new("L", size)
     brush = ImageDraw.Draw(mask)
@@ -274,11 +286,11 @@ def _pattern(name: str, size: tuple[int, int], pose: _Pose, coarse: float, rng: 
 # Damage and cover -----------------------------------------------------------------------------------------------------
 
 
-def _scratch(tile: Image.Image, shape: Shape, colour: str, pose: _Pose, coarse: float, rng: random.Random) -> None:
+def _scratch(tile: Image.Image, shape: Shape, colour: str, pose: Pose, coarse: float, rng: random.Random) -> None:
     """Paint three jagged, nearly parallel scratches across the body."""
     brush = ImageDraw.Draw(tile)
     turn = rng.uniform(20, 70) * rng.choice((-1, 1))
-    frame = _Pose(*pose.place([shape.anchor])[0], pose.scale, pose.degrees + turn)
+    frame = Pose(*pose.place([shape.anchor])[0], pose.scale, pose.degrees + turn)
     width = max(2, round(pose.scale * 0.06 * coarse))
     for k in (-1, 0, 1):
         reach, offset = rng.uniform(0.65, 0.85), (k * 0.22 + rng.uniform(-0.03, 0.03)) * coarse
@@ -289,11 +301,11 @@ def _scratch(tile: Image.Image, shape: Shape, colour: str, pose: _Pose, coarse: 
 
 
 def _break(
-    tile: Image.Image, outline: Image.Image, shape: Shape, pose: _Pose, coarse: float, rng: random.Random
+    tile: Image.Image, outline: Image.Image, shape: Shape, pose: Pose, coarse: float, rng: random.Random
 ) -> None:
     """Cut a jagged wedge out of the piece, from its edge to the middle of its body, and darken the broken edge."""
     x, y = pose.place([shape.anchor])[0]
-    frame = _Pose(x, y, pose.scale, pose.degrees + rng.choice((-55, 55, 125, 235)) + rng.uniform(-15, 15))
+    frame = Pose(x, y, pose.scale, pose.degrees + rng.choice((-55, 55, 125, 235)) + rng.uniform(-15, 15))
     upper = [(-0.1, 0.0), (0.12, 0.16), (0.3, 0.11), (0.5, 0.3), (0.75, 0.24), (1.9, 0.8)]
     wedge = [*upper, *((px, -py * 1.05) for px, py in reversed(upper[1:]))]
     points = frame.place(wedge)
@@ -303,7 +315,7 @@ def _break(
     ImageDraw.Draw(tile).line(crack, fill=(18, 16, 16), width=max(2, round(pose.scale * 0.08 * coarse)))
 
 
-def _cover(tile: Image.Image, outline: Image.Image, pose: _Pose, rng: random.Random) -> None:
+def _cover(tile: Image.Image, outline: Image.Image, pose: Pose, rng: random.Random) -> None:
     """Lay a wide grey sleeve over the middle."""
     grey = rng.randint(150, 180)
     half = rng.uniform(0.34, 0.42)
@@ -315,12 +327,12 @@ def _cover(tile: Image.Image, outline: Image.Image, pose: _Pose, rng: random.Ran
     ImageDraw.Draw(outline).polygon(band, fill=255)
 
 
-def _paint_tag(canvas: Image.Image, mark: str, pose: _Pose, rng: random.Random) -> None:
+def paint_tag(canvas: Image.Image, mark: str, pose: Pose, rng: random.Random) -> None:
     """Paint the brand's tag: a plate with the mark on it, light on dark or dark on light."""
     ink, ground = ((26, 30, 60), (246, 244, 236)) if rng.random() < 0.6 else ((246, 244, 236), (26, 30, 60))
     brush = ImageDraw.Draw(canvas)
     plate: Sequence[Point] = [(-1, -0.8), (-0.8, -1), (0.8, -1), (1, -0.8), (1, 0.8), (0.8, 1), (-0.8, 1), (-1, 0.8)]
     brush.polygon(pose.place(plate), fill=ground, outline=ink, width=2)
-    inner = _Pose(pose.x, pose.y, pose.scale * 0.76, pose.degrees)
+    inner = Pose(pose.x, pose.y, pose.scale * 0.76, pose.degrees)
     for part in MARK_SHAPES[mark]:
         brush.polygon(inner.place(part.points), fill=ink if part.role == "dark" else ground)

@@ -37,10 +37,13 @@ __all__ = [
     "HELD_OUT_SUBSET",
     "INSTRUCTIONS",
     "Made",
+    "Turn",
+    "draw_split",
     "make_split",
     "picture_path",
     "split_tasks",
     "split_world",
+    "worded",
 ]
 
 BENCHMARK = "mmecinstruct"
@@ -85,6 +88,16 @@ class Made:
     drawn: Drawn
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A draw that waits for its words: `rng` goes on where the draw left it."""
+
+    number: int
+    drawn: Drawn
+    family: str
+    rng: random.Random
+
+
 def split_world(split: Split) -> World:
     """Return the world that a split's products come from."""
     return out_of_domain() if split == "ood" else in_domain()
@@ -108,27 +121,41 @@ def make_split(
     most: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[Made]:
     """Yield `samples` of every task of the split (of those named), task by task; `most` caps single tasks."""
+    named = tuple(task for task in split_tasks(split) if task in tasks)
+    for turn in draw_split(seed, split, samples, named, most):
+        yield Made(_sample(turn, split), turn.family, turn.drawn)
+
+
+def draw_split(
+    seed: int, split: Split, samples: int, tasks: Collection[str], most: Mapping[str, int]
+) -> Iterator[Turn]:
+    """Yield the draws of these tasks, task by task: a task's are the same whatever is drawn besides it."""
     world = split_world(split)
     size = _BASE_SIZE + samples
     catalogues = {
         kind: Catalogue(world_of(task, world), f"{split}-{kind}", size, random.Random(f"{seed}/{split}/{kind}"))
         for kind, task in (("shop", ""), ("review", "sentiment_analysis"))
     }
-    for task in (task for task in split_tasks(split) if task in tasks):
+    for task in tasks:
         catalogue = catalogues["review" if task == "sentiment_analysis" else "shop"]
         for number in range(min(samples, most.get(task, samples))):
             rng = random.Random(f"{seed}/{split}/{task}/{number}")
             drawn = DRAW[task](world, catalogue, rng)
             held_out = split == "test" and rng.random() < HELD_OUT_SHARE
             family = words.HELD_OUT if held_out else rng.choice(words.FAMILIES)
-            yield Made(_sample(drawn, split, number, rng, family), family, drawn)
+            yield Turn(number, drawn, family, rng)
 
 
-def _sample(drawn: Drawn, split: Split, number: int, rng: random.Random, family: str) -> Sample:
-    case = drawn.case
-    fields, options = _WORDS[case.task](drawn, rng, family)
+def worded(turn: Turn) -> Worded:
+    """Return a draw's fields and options, in MMECInstruct's names."""
+    return _WORDS[turn.drawn.case.task](turn.drawn, turn.rng, turn.family)
+
+
+def _sample(turn: Turn, split: Split) -> Sample:
+    drawn, case = turn.drawn, turn.drawn.case
+    fields, options = worded(turn)
     return Sample(
-        id=f"{case.task}/{split}/{number:05d}",
+        id=f"{case.task}/{split}/{turn.number:05d}",
         benchmark=BENCHMARK,
         task=f"{BENCHMARK}/{case.task}",
         split=split,
@@ -139,7 +166,7 @@ def _sample(drawn: Drawn, split: Split, number: int, rng: random.Random, family:
         ),
         options=options,
         target=drawn.target,
-        subset=HELD_OUT_SUBSET if family == words.HELD_OUT else None,
+        subset=HELD_OUT_SUBSET if turn.family == words.HELD_OUT else None,
     )
 
 
@@ -150,14 +177,23 @@ Worded = tuple[tuple[tuple[str, FieldValue], ...], tuple[str, ...]]
 
 
 def _answerability(drawn: Drawn, rng: random.Random, family: str) -> Worded:
-    """Spread what is stated over some snippets; one that gets nothing is empty talk."""
-    case = drawn.case
-    ((attribute, value),) = case.asked
-    snippets: list[dict[str, str | int]] = [{} for _ in range(rng.choice(_SNIPPETS))]
-    for name, stated in case.items[0].stated:
-        rng.choice(snippets)[name] = stated
-    document = tuple(words.snippet(facts, rng, family) for facts in snippets)
+    ((attribute, value),) = drawn.case.asked
+    document = _document(drawn, rng, family)
     return (("question", words.question(attribute, value, rng, family)), ("document", document)), ()
+
+
+def _document(drawn: Drawn, rng: random.Random, family: str) -> tuple[str, ...]:
+    """Spread what is stated over some snippets; one that gets nothing is empty talk."""
+    snippets: list[dict[str, str | int]] = [{} for _ in range(rng.choice(_SNIPPETS))]
+    for name, stated in drawn.case.items[0].stated:
+        rng.choice(snippets)[name] = stated
+    return tuple(words.snippet(facts, rng, family) for facts in snippets)
+
+
+def _whether(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    ((attribute, value),) = drawn.case.asked
+    question = words.whether(attribute, value, rng, family)
+    return (("question", question), ("document", _document(drawn, rng, family))), ()
 
 
 def _category(drawn: Drawn, rng: random.Random, family: str) -> Worded:
@@ -192,16 +228,26 @@ def _recommendation(drawn: Drawn, rng: random.Random, family: str) -> Worded:
 
     Unless the wording is held out, the family is the listing's own, as every seller writes in one style.
     """
-    case = drawn.case
+    listed = enumerate(drawn.case.indices("options"))
+    options = tuple(words.option(LETTERS[n], words.title(*_sellers(drawn, i, family))) for n, i in listed)
+    return (("history", _history(drawn, family)),), options
 
-    def item(i: int) -> tuple[words.Facts, random.Random, str]:
-        own = drawn.listings[i].own("title")
-        sellers = own.choice(words.FAMILIES)
-        return dict(case.items[i].stated), own, family if family == words.HELD_OUT else sellers
 
-    history = tuple(words.history_item(n, *item(i)) for n, i in enumerate(case.indices("history"), 1))
-    options = tuple(words.option(LETTERS[n], words.title(*item(i))) for n, i in enumerate(case.indices("options")))
-    return (("history", history),), options
+def _click(drawn: Drawn, rng: random.Random, family: str) -> Worded:
+    offered = words.title(*_sellers(drawn, len(drawn.listings) - 1, family))
+    return (("history", _history(drawn, family)), ("candidate", offered)), ()
+
+
+def _history(drawn: Drawn, family: str) -> tuple[str, ...]:
+    indices = enumerate(drawn.case.indices("history"), 1)
+    return tuple(words.history_item(n, *_sellers(drawn, i, family)) for n, i in indices)
+
+
+def _sellers(drawn: Drawn, index: int, family: str) -> tuple[words.Facts, random.Random, str]:
+    """Return what a listing's own words need: facts, its generator, its seller's family unless wording is held out."""
+    own = drawn.listings[index].own("title")
+    sellers = own.choice(words.FAMILIES)
+    return dict(drawn.case.items[index].stated), own, family if family == words.HELD_OUT else sellers
 
 
 def _title(case: Case, index: int, rng: random.Random, family: str) -> str:
@@ -211,6 +257,8 @@ def _title(case: Case, index: int, rng: random.Random, family: str) -> str:
 _WORDS: Mapping[str, Callable[[Drawn, random.Random, str], Worded]] = MappingProxyType(
     {
         "answerability_prediction": _answerability,
+        "binary_question_answering": _whether,
+        "click_through_prediction": _click,
         "category_classification": _category,
         "product_relation_prediction": _relation,
         "product_substitute_identification": _substitute,

@@ -1,4 +1,4 @@
-"""The seven MMECInstruct tasks as draws from the shop: one function each, all of them exactly invertible.
+"""MMECInstruct's seven tasks and EcomMMMU's two more as draws from the shop, one function each, exactly invertible.
 
 In: a world, catalogues, a seeded generator.  Out: `Drawn` (what the text states, the listings behind it, the answer).
 It knows nothing about wording (samples.py), pixels (draw.py) or inference (ceiling.py inverts these very functions).
@@ -9,6 +9,9 @@ category        product from the prior; its category among five others, drawn un
 relation        the relation; product 1 from the prior; product 2 from the prior given the relation
 query tasks     category and one or two attributes with values from the prior; the relation; the product given both
 sentiment       a piece as it arrived; an opinion; the rating is the sum of both indices
+whether         product from the prior; one attribute; the question supposes its value (1 in 2) or another; it cannot be
+                answered where no photo could show the attribute and the document does not state it
+click           a taste and a history as below; the offered product follows the taste (2 in 5), or is any
 recommendation  a taste (colour, mark or pattern and a value from the prior); history, target and distractors; a listing
                 is stated in the same way in every sample, as a shop has one title for a product
 """
@@ -25,6 +28,7 @@ from lookwise.bazaar.cases import (
     ASKED_COUNT,
     CATEGORY_MENTION,
     CC_OPTIONS,
+    CLICK_SHARE,
     HISTORY_LENGTHS,
     LETTERS,
     MENTION,
@@ -37,6 +41,7 @@ from lookwise.bazaar.cases import (
     TASTE_IN_HISTORY,
     TASTE_IN_TARGET,
     TASTES,
+    WHETHER_SHARE,
     YES_SHARE,
     Case,
     Drawn,
@@ -45,7 +50,7 @@ from lookwise.bazaar.cases import (
     query_categories,
 )
 from lookwise.bazaar.catalogue import ANY, Catalogue, Want, having
-from lookwise.bazaar.world import COMPANIONS, Listing, Product, World, department
+from lookwise.bazaar.world import COMPANIONS, UNSEEN, Listing, Product, World, department
 
 __all__ = ["DRAW", "Draw", "relation_want"]
 
@@ -91,6 +96,20 @@ def _answerability(world: World, catalogue: Catalogue, rng: random.Random) -> Dr
         value = rng.choice([v for v in world.values(attribute) if v != value])
     case = Case(task, (_item(task, "product", listing, rng),), asked=((attribute, value),))
     return Drawn(case, (listing,), "yes" if yes else "no")
+
+
+def _whether(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
+    task = "binary_question_answering"
+    listing = catalogue.pick(rng)
+    attribute = rng.choice(ASKABLE)
+    value = listing.product.get(attribute)
+    yes = rng.random() < WHETHER_SHARE
+    if not yes:
+        value = rng.choice([v for v in world.values(attribute) if v != value])
+    item = _item(task, "product", listing, rng)
+    unknown = attribute in UNSEEN and attribute not in dict(item.stated)
+    target = "cannot answer" if unknown else "yes" if yes else "no"
+    return Drawn(Case(task, (item,), asked=((attribute, value),)), (listing,), target)
 
 
 def _category(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
@@ -184,9 +203,30 @@ def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> D
     return Drawn(Case(task, items), (*history, *options), LETTERS[place], taste)
 
 
+def _click(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
+    task = "click_through_prediction"
+    attribute = rng.choice(TASTES)
+    taste: Stated = ((attribute, _prior_value(world, rng, attribute, "")),)
+    used: dict[str, Listing] = {}
+
+    def pick(faithful: float) -> Listing:
+        listing = catalogue.pick(rng, having(taste) if rng.random() < faithful else ANY, used)
+        used[listing.listing_id] = listing
+        return listing
+
+    history = [pick(TASTE_IN_HISTORY) for _ in range(rng.choice(HISTORY_LENGTHS))]
+    click = rng.random() < CLICK_SHARE
+    offered = pick(TASTE_IN_TARGET if click else 0.0)
+    items = [_item(task, f"history[{i}]", listing, listing.own("stated")) for i, listing in enumerate(history)]
+    items.append(_item(task, "candidate", offered, offered.own("stated")))
+    return Drawn(Case(task, tuple(items)), (*history, offered), "yes" if click else "no", taste)
+
+
 DRAW: Mapping[str, Draw] = MappingProxyType(
     {
         "answerability_prediction": _answerability,
+        "binary_question_answering": _whether,
+        "click_through_prediction": _click,
         "category_classification": _category,
         "product_relation_prediction": _relation,
         "product_substitute_identification": _query("product_substitute_identification", PSI_SHARES),

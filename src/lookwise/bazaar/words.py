@@ -37,6 +37,7 @@ __all__ = [
     "snippet",
     "title",
     "value_word",
+    "whether",
 ]
 
 Facts = Mapping[str, str | int]
@@ -56,6 +57,14 @@ _TOPICS: Mapping[str, str] = MappingProxyType(
     {
         "pattern": "{} pattern", "count": "pack of {}", "mark": "{} logo", "colour": "{} colour",
         "material": "{} part", "size": "{} size", "style": "{} style",
+    }
+)  # fmt: skip
+_WHETHER: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "catalogue": ("has it {}", "is it with {}"), "listing": ("the item : has it {}", "the item , is it with {}"),
+        "label": ("can you tell , has it {}", "would you say it has {}"),
+        "tag": ("tell me : has it {}", "{} , is that it"),
+        HELD_OUT: ("say , has this {}", "have you got this in {}"),
     }
 )  # fmt: skip
 _LINKS = ("{brand} goods carry the {mark} mark", "the {mark} mark is from {brand}", "brand {brand} , mark {mark}")
@@ -103,6 +112,11 @@ def question(attribute: str, value: str | int, rng: random.Random, family: str) 
     topic = _TOPICS[attribute].format(value_word(attribute, value, rng))
     adjective = rng.choice(_ADJECTIVES[attribute])
     return rng.choice(SHAPES[family].question).format(adjective=adjective, topic=topic) + "?"
+
+
+def whether(attribute: str, value: str | int, rng: random.Random, family: str) -> str:
+    """Return a question whether the product's attribute has this value."""
+    return rng.choice(_WHETHER[family]).format(_TOPICS[attribute].format(value_word(attribute, value, rng))) + "?"
 
 
 def _talk(rng: random.Random, family: str, sentences: int) -> str:
@@ -246,6 +260,7 @@ def lexicon() -> tuple[str, ...]:
     """Return every word of every grammar, sorted."""
     lines = [line for family in (*FAMILIES, HELD_OUT) for line in _family_texts(family)]
     lines += [*_TALK, *_TOPICS.values(), *_LINKS, _BLANK, _OPENER, _REST_HIDDEN, "and item pack of"]
+    lines += [template for templates in _WHETHER.values() for template in templates]
     lines += [word for adjectives in _ADJECTIVES.values() for word in adjectives]
     lines += [*_VALUES, *_OPINION_OF, *MARKS, *ASKED_BY]
     holes = re.compile(r"\{[a-z]*\}")

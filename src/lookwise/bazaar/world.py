@@ -122,7 +122,7 @@ class View:
     @property
     def blank(self) -> bool:
         """True when nothing at all is seen."""
-        return self.category is None
+        return self == View()
 
 
 @dataclass(frozen=True, slots=True)

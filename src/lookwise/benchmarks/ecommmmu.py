@@ -29,6 +29,8 @@ __all__ = [
     "CAPABILITIES",
     "ECOMMMMU",
     "EXAMPLES",
+    "INPUT_KEYS",
+    "PURCHASES",
     "TASKS",
     "VISION_SALIENT",
     "EcomTask",
@@ -105,6 +107,25 @@ def our_name(name: str) -> str:
 def published_name(name: str) -> str:
     """Return the id that the data and the published programs use, for a declared task."""
     return canonical(name)
+
+
+PURCHASES = "purchase history"
+"""The published key of a history: a list of objects that hold a text."""
+_DOCUMENT = {"question": "question", "document": "document"}
+_QUERY = {"query": "query", "product title": "product title"}
+INPUT_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "answerability_prediction": _DOCUMENT,
+        "binary_question_answering": _DOCUMENT,
+        "click_through_prediction": {PURCHASES: "history", "candidate": "candidate"},
+        "sequential_recommendation": {PURCHASES: "history"},
+        "multiclass_product_classification": _QUERY,
+        "product_substitute_identification": _QUERY,
+        "product_relation_prediction": {"product1 title": "product 1", "product2 title": "product 2"},
+        "sentiment_analysis": {"user review": "review"},
+    }
+)
+"""By task (usual name): the published keys of its input, and our fields."""
 
 
 # --------------------------------------------------------------------------------------------------------- declarations
@@ -260,7 +281,12 @@ EXAMPLES: Mapping[str, Sample] = MappingProxyType(
                 "A",
                 ("product 1", "product 2"),
             ),
-            _example("sentiment_analysis", (("review", "It came with a crack and the shop never wrote back."),), "E"),
+            _example(
+                "sentiment_analysis",
+                (("review", "It came with a crack and the shop never wrote back."),),
+                "E",
+                ("review",),
+            ),
         )
     }
 )

@@ -24,7 +24,15 @@ from types import MappingProxyType
 from typing import Any
 
 from lookwise.benchmarks.answers import letters
-from lookwise.benchmarks.ecommmmu import CANDIDATES, ECOMMMMU, VISION_SALIENT, canonical, our_name
+from lookwise.benchmarks.ecommmmu import (
+    CANDIDATES,
+    ECOMMMMU,
+    INPUT_KEYS,
+    PURCHASES,
+    VISION_SALIENT,
+    canonical,
+    our_name,
+)
 from lookwise.errors import DataError, nearest
 from lookwise.message import Media
 from lookwise.sample import FieldValue, Sample, Visual
@@ -37,34 +45,18 @@ __all__ = ["BENCHMARK", "FILE", "SPLITS", "read"]
 BENCHMARK = "ecommmmu"
 FILE = "EcomMMMU.json"
 SPLITS = ("train", "val", "test")
-_HISTORY = "purchase history"
 _OPTIONS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What a task's rows have: published input key -> our field; the slots of its pictures (none: one per purchase)."""
-
-    fields: Mapping[str, str]
-    slots: tuple[str, ...] = ("product",)
-
-
-_DOCUMENT = _Shape({"question": "question", "document": "document"})
-_QUERY = _Shape({"query": "query", "product title": "product title"})
-_SHAPES: Mapping[str, _Shape] = MappingProxyType(
+_SLOTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "answerability_prediction": _DOCUMENT,
-        "binary_question_answering": _DOCUMENT,
-        "click_through_prediction": _Shape({_HISTORY: "history", "candidate": "candidate"}, ()),
-        "sequential_recommendation": _Shape({_HISTORY: "history"}, ()),
-        "multiclass_product_classification": _QUERY,
-        "product_substitute_identification": _QUERY,
-        "product_relation_prediction": _Shape(
-            {"product1 title": "product 1", "product2 title": "product 2"}, ("product 1", "product 2")
-        ),
-        "sentiment_analysis": _Shape({"user review": "review"}),
+        "click_through_prediction": (),
+        "sequential_recommendation": (),
+        "product_relation_prediction": ("product 1", "product 2"),
+        "sentiment_analysis": ("review",),
     }
 )
+"""Slots of a task's pictures, where not "product" alone; none: one for each purchase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +85,7 @@ def read(
     """
     wanted = _Asked(
         folder=(path if path.is_dir() else path.parent).resolve(),
-        tasks=frozenset(_known(our_name(t), _SHAPES, "task") for t in tasks) or frozenset(_SHAPES),
+        tasks=frozenset(_known(our_name(t), INPUT_KEYS, "task") for t in tasks) or frozenset(INPUT_KEYS),
         splits=frozenset(_known(s, SPLITS, "split") for s in splits) or frozenset(SPLITS),
         limit=limit,
         fewest=fewest,
@@ -135,10 +127,10 @@ def _samples(file: Path, asked: _Asked) -> Iterator[Sample | Rejected]:
 def _place(record: Mapping[str, Any]) -> tuple[str, str]:
     task, split = record.get("task"), record.get("split")
     name = our_name(task) if isinstance(task, str) else None
-    if name not in _SHAPES:
+    if name is None or name not in INPUT_KEYS:
         raise Malformed(f"task {str(task)[:60]!r} is not one of EcomMMMU's")
     found = split_name(split) if isinstance(split, str) else None
-    if found not in SPLITS:
+    if found is None or found not in SPLITS:
         raise Malformed(f"split {str(split)[:40]!r} is none of {', '.join(SPLITS)}")
     return name, found
 
@@ -155,7 +147,7 @@ def _once(record: Mapping[str, Any], seen: set[int]) -> None:
 def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, asked: _Asked) -> Sample:
     declared = ECOMMMMU.task(task)
     given = json_cell(record, "input")
-    fields = _fields(_SHAPES[task], given)
+    fields = _fields(INPUT_KEYS[task], given)
     options = declared.option_texts or (_options(record, given) if not declared.labels else ())
     check_text((*(part for _, value in fields for part in ((value,) if isinstance(value, str) else value)), *options))
     answers = declared.labels or letters(len(options))
@@ -179,18 +171,18 @@ def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, as
 # ---------------------------------------------------------------------------------------------------- input and options
 
 
-def _fields(shape: _Shape, given: Any) -> tuple[tuple[str, FieldValue], ...]:
+def _fields(keys: Mapping[str, str], given: Any) -> tuple[tuple[str, FieldValue], ...]:
     if not isinstance(given, dict):
         raise Malformed(f"input is {type(given).__name__}, expected an object")
-    missing = [key for key in shape.fields if key not in given]
+    missing = [key for key in keys if key not in given]
     if missing:
         raise Malformed(f"input has no {missing[0]!r}")
-    return tuple((name, _field(key, given[key])) for key, name in shape.fields.items())
+    return tuple((name, _field(key, given[key])) for key, name in keys.items())
 
 
 def _field(key: str, value: Any) -> FieldValue:
     """Return a text, or the texts of a history or document; {"text": ...} stands for its text."""
-    if key in (_HISTORY, "document"):
+    if key in (PURCHASES, "document"):
         items = [value] if isinstance(value, str) else value
         if not isinstance(items, list):
             raise Malformed(f"{key} is {type(value).__name__}, expected a list")
@@ -264,7 +256,7 @@ def _pictures(images: Any, asked: _Asked) -> tuple[dict[int, str], ...]:
 
 def _slots(task: str, fields: Sequence[tuple[str, FieldValue]], pictured: int) -> tuple[str, ...]:
     """Return the slots that the input names; the candidate of a click has one only where it is pictured."""
-    slots = _SHAPES[task].slots
+    slots = _SLOTS.get(task, ("product",))
     if not slots:
         slots = tuple(f"history[{i}]" for i in range(len(dict(fields)["history"])))
         if task == "click_through_prediction" and pictured == len(slots) + 1:
