@@ -149,7 +149,10 @@ def _named(value: Any, origin: str) -> Mapping[str, str]:
     return types.MappingProxyType({str(k): str(v) for k, v in value.items()})
 
 
-_POSITIVE = ("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples")
+_POSITIVE = (
+    *("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples"),
+    "http_concurrency",
+)
 
 
 def _check(recipe: Recipe, origin: str) -> Recipe:
@@ -159,6 +162,9 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
     for key in ("audit", "warmup", "dropout"):
         if not 0 <= getattr(recipe, key) <= 1:
             raise RecipeError(f"{origin}: {key} is a share between 0 and 1, found {getattr(recipe, key)}")
+    for key in ("budget_requests", "budget_tokens", "budget_money"):
+        if not 0 <= getattr(recipe, key) < float("inf"):
+            raise RecipeError(f"{origin}: {key} must be 0 (no limit) or positive, found {getattr(recipe, key)}")
     if recipe.effort <= 0 or recipe.caption_folds < 0 or recipe.caption_folds == 1:
         raise RecipeError(f"{origin}: effort must be positive, caption_folds 0 or at least 2")
     unknown = [p for p in recipe.tune_on if p not in recipe.policies]

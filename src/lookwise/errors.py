@@ -6,7 +6,8 @@ LookwiseError            exit 1: a one-line message that names the value, what w
 ├── DataError            a file, table or picture that cannot be used at all (one bad row is a row with a reason)
 ├── ModelError           a model that cannot be opened, or cannot do what is asked of it
 │   └── ModelMemoryError a batch that did not fit in memory; the loop halves it and tries again
-└── RunError             a run folder: locked by another process, made by another recipe, not finished
+├── RunError             a run folder: locked by another process, made by another recipe, not finished
+└── BudgetError          exit 130: a run has spent what it may on servers; it goes on with a larger budget
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "BudgetError",
     "DataError",
     "LookwiseError",
     "ModelError",
@@ -56,6 +58,12 @@ class ModelMemoryError(ModelError):
 
 class RunError(LookwiseError):
     """A run folder cannot be used."""
+
+
+class BudgetError(LookwiseError):
+    """A run has spent its budget; like an interrupted one it can be resumed."""
+
+    exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

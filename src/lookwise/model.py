@@ -51,7 +51,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back.  `failure` says why nothing did; then `text` is None.  Token counts are the model's own."""
+    """What came back.  `failure` says why nothing did; then `text` is None.  Token counts are the model's own.
+
+    A failure is asked again by the next run, unless it is `final`: an outcome that was paid for and would not change (a
+    refusal), stored as answers are.
+    """
 
     text: str | None = None
     scores: tuple[float, ...] = ()
@@ -59,11 +63,17 @@ class Reply:
     failure: str | None = None
     tokens_in: int = 0
     tokens_out: int = 0
+    final: bool = False
 
     @property
     def ok(self) -> bool:
         """True when the model answered."""
         return self.failure is None
+
+    @property
+    def kept(self) -> bool:
+        """True when it is stored, so that the request is never sent again."""
+        return self.ok or self.final
 
 
 class Model(Protocol):

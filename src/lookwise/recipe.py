@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 __all__ = ["Recipe"]
@@ -72,6 +72,18 @@ class Recipe:
     """Training pictures are captioned by models that saw the other folds only; 0: by the captioner itself."""
     effort: float = 1.0
     """All epochs of models from scratch are multiplied by this; below 1 to try things out."""
+    # models behind servers ("http://…"); limits of a whole run, 0 means none
+    http_concurrency: int = 64
+    """Requests under way at once, at most; how many it really is, the server's answers decide."""
+    budget_requests: int = 0
+    budget_tokens: int = 0
+    budget_money: float = 0.0
+    """In the currency of the prices that the models' addresses state."""
+
+    @property
+    def unlimited(self) -> Recipe:
+        """Return the recipe without its limits on servers: two that are equal so are one experiment."""
+        return replace(self, http_concurrency=64, budget_requests=0, budget_tokens=0, budget_money=0.0)
 
     @property
     def samples(self) -> dict[str, int]:

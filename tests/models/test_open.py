@@ -35,7 +35,7 @@ REQUESTS = [Request((user("red kettle " * n),), Rank(("yes", "no", "A: very posi
         ("hf:/nowhere/at/all", "no folder '/nowhere/at/all'"),
         ("hf:plainname", "expected a checkpoint's folder or a hub name"),
         ("scripted:yess", "did you mean 'yes'?"),
-        ("http://127.0.0.1:8000/v1", "a later version"),
+        ("http://127.0.0.1:8000/v1", "no model is named"),
     ],
 )
 def test_what_names_nothing_is_refused_in_one_sentence(spec: str, says: str) -> None:

@@ -54,6 +54,7 @@ def models(arguments: argparse.Namespace) -> int:
     _print(rows, arguments.json, lambda r: f"{r['name']:<18} {r['class']:<32} {r['parameters']:>10,} parameters")
     if not arguments.json:
         say("hf:ORG/NAME or hf:FOLDER  a transformers checkpoint; add +FOLDER for a LoRA adapter on it")
+        say("http://HOST:PORT/v1#NAME   a model behind a chat server, https:// likewise (docs/http.md)")
     return 0
 
 

@@ -48,7 +48,7 @@ def _text(recipe: Recipe, folder: Path) -> str:
     kept = folder / "recipe.yaml"
     if kept.is_file():
         with contextlib.suppress(RecipeError, ValueError):
-            if config.load(str(kept)) == recipe:
+            if config.load(str(kept)).unlimited == recipe.unlimited:
                 return kept.read_text(encoding="utf-8")
     return config.dump(recipe)
 

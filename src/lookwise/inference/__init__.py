@@ -9,7 +9,7 @@ sitting.
 
 from __future__ import annotations
 
-from lookwise.inference.contract import Answered, Ask, DecidesEarly, ModelSource, Prepares, Stage
+from lookwise.inference.contract import Answered, Ask, DecidesEarly, ModelSource, Prepares, Stage, Streams
 from lookwise.inference.display import Display, terminal_display
 from lookwise.inference.keys import request_key
 from lookwise.inference.loop import run_stage
@@ -24,6 +24,7 @@ __all__ = [
     "ModelSource",
     "Prepares",
     "Stage",
+    "Streams",
     "request_key",
     "run_stage",
     "terminal_display",

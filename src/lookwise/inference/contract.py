@@ -6,14 +6,14 @@ again for a sample instead of keeping what it returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from lookwise.model import Model, Reply, Request
 from lookwise.sample import Sample
 
-__all__ = ["Answered", "Ask", "DecidesEarly", "ModelSource", "Prepares", "Stage"]
+__all__ = ["Answered", "Ask", "DecidesEarly", "ModelSource", "Prepares", "Stage", "Streams"]
 
 R = TypeVar("R")
 
@@ -73,3 +73,11 @@ class Prepares(Protocol):
 
     def prepare(self, batch: Sequence[Request]) -> None:
         """Get ready for a batch; called from a worker thread while another batch is being answered."""
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A model whose replies do not depend on what else is asked with them, and come one by one (a server)."""
+
+    def stream(self, batch: Sequence[Request]) -> Generator[list[tuple[int, Reply]], None, None]:
+        """Yield replies with their places in the batch, in groups; raise only once all that came has been yielded."""

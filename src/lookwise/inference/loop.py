@@ -11,12 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import lru_cache
 from typing import Generic, TypeVar
 
 from lookwise.errors import DataError, ModelError, RunError, nearest
 from lookwise.inference.answering import Answerer
-from lookwise.inference.contract import Answered, Ask, DecidesEarly, ModelSource, Prepares, Stage
+from lookwise.inference.contract import Answered, Ask, DecidesEarly, ModelSource, Prepares, Stage, Streams
 from lookwise.inference.display import Display
 from lookwise.inference.keys import Pictures, request_key
 from lookwise.inference.plan import WINDOW, plan, windows
@@ -167,6 +168,9 @@ class _Loop(Generic[R]):
     def _fill(self, name: str, slot: _Slot, window: Sequence[Keyed], stored: set[str]) -> None:
         """Plan a whole window, then ask what is missing of each batch; while one is answered the next is prepared."""
         model = slot.model
+        if isinstance(model, Streams):
+            self._drain(name, model, [one for one in window if one[0] not in stored])
+            return
         answerer = Answerer(model, self._replies.limit(self._ledger.run, slot.fingerprint), self._pictures.fault)
         lengths = [answerer.length(request) for _, request in window]
         planned = plan(lengths, model.batch_tokens, [_group(request.want) for _, request in window])
@@ -181,25 +185,42 @@ class _Loop(Generic[R]):
                     ready = worker.submit(model.prepare, [window[i][1] for i in batches[n + 1]])
                 self._commit(name, answerer, [window[i] for i in batch], [lengths[i] for i in batch], slot.fingerprint)
 
+    def _drain(self, name: str, model: Streams, missing: Sequence[Keyed]) -> None:
+        """Store replies as they arrive: whatever ends the run, what has been answered is not asked again."""
+        began = time.perf_counter()
+        with closing(model.stream([request for _, request in missing])) as groups:
+            for group in groups:
+                now = time.perf_counter()
+                self._settle(name, [(missing[i][0], reply) for i, reply in group], now - began)
+                began = now
+
     def _commit(
         self, name: str, answerer: Answerer, batch: Sequence[Keyed], lengths: Sequence[int], fingerprint: str
     ) -> None:
-        """Answer one batch and store it whole; failures are kept for this process only."""
+        """Answer one batch and store it whole."""
         limit, began = answerer.limit, time.perf_counter()
         found = answerer.answer([request for _, request in batch], lengths)
-        share = (time.perf_counter() - began) / len(batch)
+        seconds = time.perf_counter() - began
         if answerer.limit is not None and answerer.limit != limit:
             self._replies.remember_limit(self._ledger.run, fingerprint, answerer.limit)
-        answers = [(key, reply) for (key, _), reply in zip(batch, found, strict=True) if reply.ok]
-        self._replies.put_many(self._mark(name), answers, share * len(answers))
-        for (key, _), reply in zip(batch, found, strict=True):
+        self._settle(name, [(key, reply) for (key, _), reply in zip(batch, found, strict=True)], seconds)
+
+    def _settle(self, name: str, found: Sequence[tuple[str, Reply]], seconds: float) -> None:
+        """Store replies in one step; failures that the next run asks again are kept for this process only."""
+        share = seconds / len(found)
+        kept = [(key, reply) for key, reply in found if reply.kept]
+        self._replies.put_many(self._mark(name), kept, share * len(kept))
+        for key, reply in found:
             self._tallies[name].settle(key, reply, share)
-        self._advance(sent=len(batch))
+        self._advance(sent=len(found))
 
     def _read(self, chunk: Sequence[tuple[Sample, list[Ask], list[str]]], rows: dict[str, tuple[R, ...]]) -> None:
         """Hand each sample its replies, from the store always: what a resumed run reads is what this one read."""
         found = self._replies.get_many(dict.fromkeys(key for _, _, keys in chunk for key in keys))
         for sample, asks, keys in chunk:
+            for ask, key in zip(asks, keys, strict=True):
+                if key in found and not found[key].ok:
+                    self._tallies[ask.model].final.add(key)
             answered = [
                 Answered(ask, found.get(key) or self._failure(ask.model, key), self._fingerprints[ask.model])
                 for ask, key in zip(asks, keys, strict=True)

@@ -18,17 +18,22 @@ __all__ = ["Tally"]
 
 @dataclass
 class Tally:
-    """One stage and model.  `unique` are the keys asked; `unread` never reached the model, `failed` did in vain."""
+    """One stage and model.
+
+    `unique` are the keys asked; `unread` never reached the model, `failed` did in vain, `final` failed for good and are
+    in the store.
+    """
 
     asked: int = 0
     unique: set[str] = field(default_factory=set)
     unread: dict[str, Reply] = field(default_factory=dict)
     failed: dict[str, Reply] = field(default_factory=dict)
+    final: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
     def settle(self, key: str, reply: Reply, seconds: float) -> None:
         """Take note of how a sent request ended; `seconds` is its share of the batch's."""
-        if reply.ok:
+        if reply.kept:
             self.failed.pop(key, None)
         else:
             self.failed[key] = reply
@@ -51,7 +56,7 @@ class Tally:
             stored=len(self.unique) - len(self.unread) - count,
             decided_early=decided_early,
             sent=count,
-            failed=len(failed) + len(self.unread),
+            failed=len(failed) + len(self.unread) + len(self.final),
             tokens_in=sum(s.tokens_in for s in answered) + sum(r.tokens_in for r in failed.values()),
             tokens_out=sum(s.tokens_out for s in answered) + sum(r.tokens_out for r in failed.values()),
             seconds=sum(s.seconds for s in answered) + self.seconds,

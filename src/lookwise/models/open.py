@@ -4,6 +4,7 @@
     open_model("hf:/path/to/checkpoint")   a folder in the Hugging Face format, or "hf:org/name"
     open_model("tiny:reader-s+/path/to/a") either of them with a LoRA adapter
     open_model("scripted:yes")             a model without weights
+    open_model("http://host:8000/v1#name") a model behind a chat server; "https://…" as well (models/http)
 
 One literal table of schemes.  `check_spec` and `fingerprint` load neither torch nor weights, so that a recipe is
 refused, or a finished stage found finished, in no time.
@@ -20,10 +21,12 @@ from typing import Literal, NamedTuple
 from lookwise.errors import ModelError, nearest
 from lookwise.model import Model
 from lookwise.models.hf.families import sees_pictures
+from lookwise.models.http.budget import Budget
+from lookwise.models.http.spec import parse, read_key
 from lookwise.models.place import digest, locate
 from lookwise.models.scripted import check_scripted, open_scripted
 
-__all__ = ["ModelOptions", "check_spec", "fingerprint", "open_model", "takes_pictures"]
+__all__ = ["ModelOptions", "check_spec", "fingerprint", "is_remote", "open_model", "takes_pictures"]
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -38,12 +41,15 @@ class ModelOptions:
     """How a model is opened.
 
     `device` is "auto" (CUDA where there is one), "cpu" or "cuda[:n]"; `dtype` "auto" is float32 on a CPU and
-    bfloat16 on CUDA.  `batch_tokens` is the padded size of a batch; None lets the model choose.
+    bfloat16 on CUDA.  `batch_tokens` is the padded size of a batch; None lets the model choose.  For a model behind a
+    server, `concurrency` is how many requests may be under way at most, and `budget` what may be spent.
     """
 
     device: str = "auto"
     dtype: str = "auto"
     batch_tokens: int | None = None
+    concurrency: int = 64
+    budget: Budget | None = None
 
 
 def open_model(spec: str, options: ModelOptions | None = None) -> Model:
@@ -69,6 +75,11 @@ def takes_pictures(spec: str) -> bool | None:
 def fingerprint(spec: str, options: ModelOptions | None = None) -> str:
     """Return what `open_model(spec, options).fingerprint` will be, without loading weights."""
     return _scheme(spec).fingerprint(spec, options or ModelOptions())
+
+
+def is_remote(spec: str) -> bool:
+    """Return whether a spec names a model behind a server."""
+    return spec.partition(":")[0] in ("http", "https")
 
 
 class _Scheme(NamedTuple):
@@ -150,30 +161,31 @@ def _scripted_fingerprint(spec: str, options: ModelOptions) -> str:
     return _open_scripted(spec, options).fingerprint
 
 
-def _later(spec: str) -> ModelError:
-    return ModelError(f"model {spec!r}: chat servers come in a later version; use hf:FOLDER or tiny:NAME")
+def _open_remote(spec: str, options: ModelOptions) -> Model:
+    endpoint = parse(spec)
+    key = read_key(endpoint)
+    from lookwise.models.http.model import HttpModel
+
+    return HttpModel(endpoint, key, concurrency=options.concurrency, budget=options.budget)
 
 
-def _refuse_open(spec: str, options: ModelOptions) -> Model:
+def _check_remote(spec: str) -> None:
+    read_key(parse(spec))
+
+
+def _remote_fingerprint(spec: str, options: ModelOptions) -> str:
     del options
-    raise _later(spec)
-
-
-def _refuse_check(spec: str) -> None:
-    raise _later(spec)
-
-
-def _refuse_fingerprint(spec: str, options: ModelOptions) -> str:
-    del options
-    raise _later(spec)
+    return parse(spec).fingerprint
 
 
 _CHECKPOINT = _Scheme(_open_checkpoint, _check_checkpoint, _checkpoint_sees, _checkpoint_fingerprint)
+_REMOTE = _Scheme(_open_remote, _check_remote, lambda spec: None, _remote_fingerprint)
 _SCHEMES: Mapping[str, _Scheme] = {
     "tiny": _CHECKPOINT,
     "hf": _CHECKPOINT,
     "scripted": _Scheme(
         _open_scripted, lambda spec: check_scripted(spec.partition(":")[2]), lambda spec: True, _scripted_fingerprint
     ),
-    "http": _Scheme(_refuse_open, _refuse_check, lambda spec: None, _refuse_fingerprint),
+    "http": _REMOTE,
+    "https": _REMOTE,
 }

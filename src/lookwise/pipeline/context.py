@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lookwise.inference import Display, ModelSource
+from lookwise.models.http.budget import Budget
 from lookwise.models.open import ModelOptions, fingerprint, open_model
 from lookwise.pipeline.data import Data
 from lookwise.recipe import Recipe
@@ -68,6 +69,7 @@ class Context:
     replies: ReplyStore
     ledger: Ledger
     display: Display | None
+    budget: Budget | None = None
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -121,6 +123,7 @@ class Context:
 
     def source(self, key: str, spec: str) -> ModelSource:
         """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""
-        options = ModelOptions(device=self.recipe.device, dtype=self.recipe.dtype)
+        recipe = self.recipe
+        options = ModelOptions(recipe.device, recipe.dtype, None, recipe.http_concurrency, self.budget)
         found = self.spec(spec)
         return ModelSource(key, lambda: open_model(found, options), lambda: fingerprint(found, options))

@@ -23,6 +23,7 @@ from lookwise.models.open import check_spec
 from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps, scratch_steps
 from lookwise.pipeline.context import SCRATCH, Context
 from lookwise.pipeline.data import Data, open_data
+from lookwise.pipeline.spending import check_remote, opened_budget
 from lookwise.recipe import Recipe
 from lookwise.runs.ledger import Ledger
 from lookwise.runs.lock import RunLock
@@ -70,6 +71,7 @@ def check_names(recipe: Recipe) -> None:
     for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader):
         if not spec.startswith(f"{SCRATCH}:"):
             check_spec(spec)
+    check_remote(recipe)
 
 
 def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
@@ -87,7 +89,8 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
         try:
             with ReplyStore(folder / "replies.sqlite") as replies:
                 ledger = Ledger(folder / "calls.json", record["id"])
-                context = Context(recipe, folder, data, replies, ledger, asked.display)
+                budget = opened_budget(recipe, replies, record["id"])
+                context = Context(recipe, folder, data, replies, ledger, asked.display, budget)
                 _carry_out(context, steps, asked)
         except BaseException as error:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__

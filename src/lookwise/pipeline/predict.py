@@ -19,6 +19,7 @@ from lookwise.pipeline import picture_steps
 from lookwise.pipeline.context import Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.reader_steps import ask_readers, readers
+from lookwise.pipeline.spending import opened_budget
 from lookwise.recipe import Recipe
 from lookwise.rows import Prediction, Utility
 from lookwise.runs.ledger import Ledger
@@ -90,7 +91,9 @@ def _answer(
         folder = run / "predict" / name
         folder.mkdir(parents=True, exist_ok=True)
         asked = replace(recipe, policies=(chosen.policy,), tune_on=(), readers="zero-shot", test_splits=("test",))
-        context = Context(asked, folder, data, replies, Ledger(folder / "calls.json", f"predict-{name}"), display)
+        ledger = Ledger(folder / "calls.json", f"predict-{name}")
+        budget = opened_budget(recipe, replies, ledger.run)
+        context = Context(asked, folder, data, replies, ledger, display, budget)
         context.write("samples", Sample, samples)
         context.write("utilities", Utility, [])
         for stage, step in (

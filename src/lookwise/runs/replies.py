@@ -1,8 +1,8 @@
 """Replies by content key, in one SQLite file that several runs may share.
 
 In: keys (inference/keys.py), replies, and the mark of who asked.  Out: the replies that are there, and what a run has
-sent. A failure is never stored: it is tried again by the next run.  It knows neither samples nor models nor what a
-key is made of.
+sent.  A failure is tried again by the next run and never stored, save a final one (model.Reply).  It knows neither
+samples nor models nor what a key is made of.
 
 `put_many` is one transaction, so a batch is there whole or not at all, whenever the process is killed; other processes
 read meanwhile.  `calls` says which run's stage sent each key: the ledger counts those marks, not its own steps, so the
@@ -80,7 +80,7 @@ class ReplyStore:
         A key that another process has stored meanwhile keeps that first reply.
         """
         for key, reply in replies:
-            if not reply.ok:
+            if not reply.kept:
                 raise ValueError(f"reply {key} is a failure ({reply.failure}); only answers are stored")
         share = seconds / len(replies) if replies else 0.0
         who = (mark.run, mark.stage, mark.model)
@@ -99,6 +99,12 @@ class ReplyStore:
         with self._named():
             for row in self._db.execute(f"{query} ORDER BY key", (mark.run, mark.stage, mark.model)):
                 yield Sent(*row)
+
+    def spent(self, run: str) -> dict[str, tuple[int, int, int]]:
+        """Return what a run has sent so far, by the stage's name for the model: requests, tokens in, tokens out."""
+        query = "SELECT model, COUNT(*), SUM(tokens_in), SUM(tokens_out) FROM calls WHERE run = ? GROUP BY model"
+        with self._named():
+            return {str(model): (int(n), int(i), int(o)) for model, n, i, o in self._db.execute(query, (run,))}
 
     def limit(self, run: str, fingerprint: str) -> int | None:
         """Return the batch size in tokens that a run has learned to keep to, if it ever ran out of memory."""
@@ -194,9 +200,10 @@ _MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_replies, 
 
 def _encode(reply: Reply) -> str:
     fields = [reply.text, reply.scores, reply.tokens, reply.tokens_in, reply.tokens_out]
-    return _COMPACT.encode(fields)
+    return _COMPACT.encode(fields if reply.ok else [*fields, reply.failure])
 
 
 def _decode(stored: str) -> Reply:
-    text, scores, tokens, tokens_in, tokens_out = json.loads(stored)
-    return Reply(text, tuple(scores), tuple(tokens), None, tokens_in, tokens_out)
+    text, scores, tokens, tokens_in, tokens_out, *failure = json.loads(stored)
+    why = failure[0] if failure else None
+    return Reply(text, tuple(scores), tuple(tokens), why, tokens_in, tokens_out, final=bool(failure))
