@@ -40,7 +40,7 @@ def test_a_scratch_model_that_nobody_can_train_is_refused(tmp_path: Path) -> Non
 def test_the_recipe_runs_small_resumes_and_cross_fits(tmp_path: Path) -> None:
     data = make_shop(tmp_path)
     (data / "images" / "test-0-0.png").write_bytes(b"no picture")
-    recipe = config.load("grocery", settings(data, "effort=0.05", "epochs=1", "resamples=20"))
+    recipe = config.load("grocery", settings(data, "epochs=1", "resamples=20"))
     out = tmp_path / "run"
     flow.run(recipe, out, config.dump(recipe), flow.Asked(until="captioners"))
     first = (out / "models" / "captioner" / "model.safetensors").read_bytes()
