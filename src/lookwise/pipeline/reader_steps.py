@@ -6,8 +6,11 @@ rows of every reader under every policy, and the ceilings where the truth is kno
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lookwise.benchmarks.rendering import answer_conversation
 from lookwise.inference import ModelSource, run_stage
@@ -20,8 +23,13 @@ from lookwise.stages.evidence import shown_captions
 from lookwise.training.examples import Example
 from lookwise.training.tune import TuneSettings, tune
 
+if TYPE_CHECKING:
+    from lookwise.training.together import Job
+
 __all__ = ["adapter_folder", "adapters", "ask_readers", "predictions", "readers"]
 
+_SMALL = 20_000_000
+"""Parameters up to which several readers are tuned at a time."""
 Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
 """policy -> sample id -> slot -> caption."""
 
@@ -72,21 +80,60 @@ def _settings(context: Context) -> TuneSettings:
 
 
 def adapters(context: Context) -> None:
-    """Tune a reader on every tune_on policy's evidence: a finished adapter is left alone, a cut-off one goes on."""
+    """Tune a reader on every tune_on policy's evidence: a finished adapter is left alone, a cut-off one goes on.
+
+    Small readers are tuned several at a time where there are cores and no accelerator (training/together.py).
+    """
+    from lookwise.training.together import train_together
+
     shown = shown_by_policy(context)
     train, val = context.samples(["train"]), context.samples(["val"])
+    jobs = []
     for policy in context.tuning_policies:
         for task in _groups(context):
-            mine = shown.get(policy.name, {})
-            tune(
-                context.spec(context.recipe.reader),
-                _examples(context, [s for s in train if task in (None, s.task)], mine),
-                _examples(context, [s for s in val if task in (None, s.task)], mine),
-                adapter_folder(context, policy.name, task),
-                _settings(context),
-                card={"recipe": context.recipe.name, "tuned_on": policy.name, "task": task or "all"},
-                display=context.display,
+            lessons, checks = (
+                _examples(context, [s for s in part if task in (None, s.task)], shown.get(policy.name, {}))
+                for part in (train, val)
             )
+            jobs.append((_job(context, policy.name, task, lessons, checks), _letters(lessons)))
+    if jobs and _small(context):
+        train_together([job for job, _ in sorted(jobs, key=lambda pair: -pair[1])], "tuning", context.display)
+    else:
+        for job, _ in jobs:
+            job.train(display=context.display)
+
+
+def _job(context: Context, policy: str, task: str | None, train: list[Example], val: list[Example]) -> Job:
+    from lookwise.training.together import Job
+
+    settings = _settings(context)
+    folder = adapter_folder(context, policy, task)
+    call = partial(
+        tune,
+        context.spec(context.recipe.reader),
+        train,
+        val,
+        folder,
+        settings,
+        card={"recipe": context.recipe.name, "tuned_on": policy, "task": task or "all"},
+    )
+    steps = math.ceil(math.ceil(len(train) / settings.batch) * settings.epochs)
+    return Job("/".join(folder.parts[len(context.folder.parts) + 1 :]), call, steps)
+
+
+def _letters(examples: Sequence[Example]) -> int:
+    """Return about how long a tuning takes, to begin with the longest."""
+    return sum(len(turn.text) for example in examples for turn in example.conversation)
+
+
+def _small(context: Context) -> bool:
+    """Return whether the reader leaves most of a core's neighbours idle: a small one, and no accelerator."""
+    from lookwise.models.hf.device import cuda_works
+    from lookwise.models.need import need_of
+    from lookwise.models.place import locate
+
+    place = None if cuda_works() else locate(context.spec(context.recipe.reader), fetch=False)
+    return place is not None and need_of(place, 4).parameters <= _SMALL
 
 
 def readers(context: Context) -> list[tuple[Reader, str]]:
