@@ -2,49 +2,91 @@
 
 A policy is `none` or `<form>:<selector>` (DESIGN, "One idea").  A selector never reads a reply or a target; the oracles
 alone read the truth.  Rows in: captions, ballots, utilities.  Rows out: `Evidence`, one per policy, sample and slot, an
-explicit `none` where nothing is shown.  `random@X` draws as many captions as X keeps, per task and split, blindly.
+explicit `none` where nothing is shown.  `random@X` draws as many captions (or pictures) as X keeps, per task and
+split, blindly.
+
+Pictures are chosen by candidate number, the same of every slot.  `visuals:always` shows the first, which is the main
+picture of a listing; `visuals:all` every one; `visuals:predicted` one of those that the verifier calls helpful, drawn
+with a seed, as published; `predicted/highest`, `predicted/threshold` and `predicted/top-<k>` go by its probability; the
+oracles show the one of largest gain.  Where none is chosen the sample is answered from its text alone.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lookwise.benchmarks.answers import published_ballot
 from lookwise.errors import RecipeError, nearest
+from lookwise.message import Media
+from lookwise.metrics import choice
 from lookwise.metrics.vote import majority
 from lookwise.rows import Ballot, Caption, Evidence, Utility
 from lookwise.sample import Sample
 
-__all__ = ["FORMS", "Known", "Policy", "kept_captions", "parse_policy", "select", "shown_captions"]
+__all__ = [
+    "FORMS",
+    "Known",
+    "Policy",
+    "chosen_candidates",
+    "kept_captions",
+    "parse_policy",
+    "select",
+    "shown_captions",
+    "shown_visuals",
+]
 
-FORMS = ("captions",)
-"""Forms that this version can show; `visuals` comes with EcomMMMU."""
-_SELECTORS = ("always", "vote", "oracle/truth")
+_SELECTORS: Mapping[str, tuple[str, ...]] = {
+    "captions": ("always", "vote", "oracle/truth"),
+    "visuals": (
+        "always",
+        "all",
+        "predicted",
+        "predicted/highest",
+        "predicted/threshold",
+        "predicted/top-2",
+        "oracle/measured",
+        "oracle/truth",
+    ),
+}
+"""By form; besides `judge/<name>` for captions, and any number after `top-`."""
+FORMS = tuple(_SELECTORS)
+_TOP = re.compile(r"predicted/top-([1-9]\d?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy; `base` is what `random@` imitates, `judge` the one that `judge/` trusts."""
+    """A parsed policy; `base` is what `random@` imitates, `judge` the one that `judge/` trusts.
+
+    `pick` is what stands after the slash of other selectors: whose oracle, or how to choose by prediction.
+    """
 
     name: str
     form: str | None
     selector: str
     judge: str | None = None
     base: str | None = None
+    pick: str | None = None
 
 
 @dataclass(frozen=True)
 class Known:
-    """The rows that selectors may read, by sample id; `tie` is the rule for tied ballots (metrics/vote.py)."""
+    """The rows that selectors may read, by sample id; `tie` is the rule for tied ballots (metrics/vote.py).
+
+    `threshold` is the probability from which `visuals:predicted/threshold` looks (metrics/choice.py finds it).
+    """
 
     captions: Mapping[str, Sequence[Caption]]
     ballots: Mapping[str, Sequence[Ballot]]
     truth: Mapping[str, Sequence[Utility]]
     tie: str = "drop"
     seed: int = 0
+    measured: Mapping[str, Sequence[Utility]] = field(default_factory=dict)
+    predicted: Mapping[str, Sequence[Utility]] = field(default_factory=dict)
+    threshold: float = 0.5
 
 
 def parse_policy(name: str, judges: Iterable[str] = ()) -> Policy:
@@ -54,17 +96,22 @@ def parse_policy(name: str, judges: Iterable[str] = ()) -> Policy:
     form, _, selector = name.partition(":")
     if form not in FORMS:
         raise RecipeError(f"policy {name!r}: unknown form {form!r}; {nearest(form, (*FORMS, 'none'))}")
-    known = [*_SELECTORS, *(f"judge/{j}" for j in judges)]
+    known = [*_SELECTORS[form], *(f"judge/{j}" for j in judges if form == "captions")]
     base = selector.removeprefix("random@") if selector.startswith("random@") else None
     wanted = base if base is not None else selector
-    if wanted not in known:
+    if wanted not in known and not (form == "visuals" and _TOP.fullmatch(wanted)):
         raise RecipeError(f"policy {name!r}: unknown selector {wanted!r}; {nearest(wanted, known)}")
-    judge = wanted.removeprefix("judge/") if wanted.startswith("judge/") else None
-    return Policy(name, form, "random" if base else wanted.split("/")[0], judge, f"{form}:{base}" if base else None)
+    head, _, pick = wanted.partition("/")
+    judge = pick if head == "judge" else None
+    return Policy(name, form, "random" if base else head, judge, f"{form}:{base}" if base else None, pick or None)
 
 
 def select(policy: Policy, samples: Sequence[Sample], known: Known) -> list[Evidence]:
     """Return the evidence of one policy for all samples, in their order."""
+    return _visual_rows(policy, samples, known) if policy.form == "visuals" else _caption_rows(policy, samples, known)
+
+
+def _caption_rows(policy: Policy, samples: Sequence[Sample], known: Known) -> list[Evidence]:
     kept = kept_captions(policy, samples, known)
     rows = []
     for sample in samples:
@@ -155,3 +202,90 @@ def _draw(usable: Sequence[tuple[Sample, Caption]], like: frozenset[str], seed: 
         count = sum(1 for i in ids if i in like)
         drawn += random.Random(f"{seed}/{name}/{task}/{split}").sample(sorted(ids), count)
     return frozenset(drawn)
+
+
+# --------------------------------------------------------------------------------------------------------- the pictures
+
+
+def _visual_rows(policy: Policy, samples: Sequence[Sample], known: Known) -> list[Evidence]:
+    """Return a row for every picture: shown, or not."""
+    chosen = chosen_candidates(policy, samples, known)
+    return [
+        Evidence(
+            sample.id,
+            policy.name,
+            visual.slot,
+            visual.media.kind if visual.candidate in chosen[sample.id] else "none",
+            None,
+            visual.candidate,
+        )
+        for sample in samples
+        for visual in sample.visuals
+    ]
+
+
+def shown_visuals(evidence: Iterable[Evidence], samples: Sequence[Sample]) -> dict[str, tuple[Media, ...]]:
+    """Return, by sample id, the pictures that the evidence shows: candidate by candidate, each in slot order."""
+    shown = {(row.sample_id, row.slot, row.candidate) for row in evidence if row.kind in ("image", "video")}
+    found: dict[str, tuple[Media, ...]] = {}
+    for sample in samples:
+        mine = [v for v in sample.visuals if (sample.id, v.slot, v.candidate) in shown]
+        if mine:
+            found[sample.id] = tuple(v.media for v in sorted(mine, key=lambda v: v.candidate))
+    return found
+
+
+def chosen_candidates(policy: Policy, samples: Sequence[Sample], known: Known) -> dict[str, tuple[int, ...]]:
+    """Return, by sample id, the candidate numbers that a policy of pictures shows; none where it shows nothing."""
+    if policy.selector == "random":
+        assert policy.base is not None
+        return _scattered(
+            samples, chosen_candidates(parse_policy(policy.base), samples, known), known.seed, policy.name
+        )
+    choose = _CHOICES[policy.selector]
+    return {s.id: tuple(i for i in choose(policy, s, known) if i in s.candidates) for s in samples}
+
+
+Choice = Callable[[Policy, Sample, Known], tuple[int, ...]]
+
+
+def _first(policy: Policy, sample: Sample, known: Known) -> tuple[int, ...]:
+    return sample.candidates[:1]
+
+
+def _all(policy: Policy, sample: Sample, known: Known) -> tuple[int, ...]:
+    return sample.candidates
+
+
+def _predicted(policy: Policy, sample: Sample, known: Known) -> tuple[int, ...]:
+    rows = known.predicted.get(sample.id, ())
+    if policy.pick is None:
+        return choice.drawn_helpful(rows, random.Random(f"{known.seed}/{policy.name}/{sample.id}"))
+    if policy.pick == "threshold":
+        return choice.above(rows, known.threshold)
+    top = _TOP.fullmatch(f"predicted/{policy.pick}")
+    return choice.likeliest(rows, int(top.group(1)) if top else 1)
+
+
+def _oracle(policy: Policy, sample: Sample, known: Known) -> tuple[int, ...]:
+    return choice.best((known.measured if policy.pick == "measured" else known.truth).get(sample.id, ()))
+
+
+_CHOICES: Mapping[str, Choice] = {"always": _first, "all": _all, "predicted": _predicted, "oracle": _oracle}
+
+
+def _scattered(
+    samples: Sequence[Sample], like: Mapping[str, tuple[int, ...]], seed: int, name: str
+) -> dict[str, tuple[int, ...]]:
+    """Return as many candidates as `like` has, dealt out blindly: its counts go to other samples of the same group."""
+    groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[(sample.task, sample.split)].append(sample)
+    dealt: dict[str, tuple[int, ...]] = {}
+    for (task, split), mine in sorted(groups.items()):
+        rng = random.Random(f"{seed}/{name}/{task}/{split}")
+        counts = sorted(len(like[sample.id]) for sample in mine)
+        rng.shuffle(counts)
+        for sample, count in zip(sorted(mine, key=lambda s: s.id), counts, strict=True):
+            dealt[sample.id] = tuple(sorted(rng.sample(sample.candidates, min(count, len(sample.candidates)))))
+    return dealt
