@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lookwise.errors import RecipeError
 
@@ -38,16 +39,30 @@ class Prompt:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """Return the text with every hole replaced; a line whose holes are all empty disappears."""
-        lines = (self._line(line, values) for line in self.text.rstrip("\n").split("\n"))
-        return "\n".join(line for line in lines if line is not None)
+        lines = []
+        for literals, names in _lines(self.text):
+            found = [values[name] for name in names]
+            if found and not any(found):
+                continue
+            lines.append("".join(part for pair in zip(literals, (*found, ""), strict=True) for part in pair))
+        return "\n".join(lines)
 
-    def _line(self, line: str, values: Mapping[str, str]) -> str | None:
-        names = [m.group(1) for m in _HOLE.finditer(line) if m.group(1)]
-        if names and not any(values[n] for n in names):
-            return None
 
-        def put(match: re.Match[str]) -> str:
-            name = match.group(1)
-            return values[name] if name else match.group(0)[0]
+@lru_cache(maxsize=256)
+def _lines(text: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Return each line as literal pieces and the names between them (one less), read once for many samples."""
+    return tuple(_pieces(line) for line in text.rstrip("\n").split("\n"))
 
-        return _HOLE.sub(put, line)
+
+def _pieces(line: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    literals, names, end = [""], [], 0
+    for match in _HOLE.finditer(line):
+        literals[-1] += line[end : match.start()]
+        end = match.end()
+        if match.group(1):
+            names.append(match.group(1))
+            literals.append("")
+        else:
+            literals[-1] += match.group(0)[0]
+    literals[-1] += line[end:]
+    return tuple(literals), tuple(names)

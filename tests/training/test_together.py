@@ -56,7 +56,7 @@ def test_jobs_run_elsewhere_on_a_share_of_the_threads_and_every_step_counts(tmp_
     train_together(jobs, "models", counts)
     told = [(tmp_path / job.name).read_text().split() for job in jobs]
     assert str(os.getpid()) not in {process for process, _ in told}
-    assert len({process for process, _ in told}) == 3
+    assert len({process for process, _ in told}) in (1, 2)  # the third job goes to whoever is free
     assert {threads for _, threads in told} == {"1"}
     assert counts.titles == [("models, 2 at a time", 45)]
     assert (counts.done, counts.ended) == (45, 1)

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from functools import lru_cache
 from typing import Generic, TypeVar
 
 from lookwise.errors import DataError, ModelError, RunError, nearest
@@ -29,8 +28,8 @@ from lookwise.sample import Sample
 
 __all__ = ["run_stage"]
 
-_ASKS_HELD = 8192
-"""Samples whose asks are kept within a round; those of further samples are asked for again."""
+_ASKS_HELD = 100_000
+"""Asks that are kept within a round; those of further samples are asked for again."""
 _READ_AT_ONCE = 512
 """Samples whose replies are fetched together."""
 
@@ -86,11 +85,7 @@ class _Loop(Generic[R]):
 
     def round(self, samples: Sequence[Sample], rows: dict[str, tuple[R, ...]]) -> list[Sample]:
         """Ask and read once; return the samples that asked, which may have more to ask."""
-
-        @lru_cache(maxsize=_ASKS_HELD)
-        def asks(i: int) -> list[Ask]:
-            return self._stage.ask(samples[i], rows[samples[i].id])
-
+        asks = _Asks(lambda i: self._stage.ask(samples[i], rows[samples[i].id]), _ASKS_HELD)
         asking: dict[str, dict[int, int]] = {name: {} for name in self._models}  # model -> sample -> asks
         asked: dict[int, list[str]] = {}  # sample -> the keys of its asks, filled in model by model
         for i in range(len(samples)):
@@ -241,6 +236,26 @@ class _Loop(Generic[R]):
     def _advance(self, sent: int = 0, stored: int = 0, merged: int = 0, unread: int = 0) -> None:
         if self._display:
             self._display.advance(sent, stored, merged, unread)
+
+
+class _Asks:
+    """The asks of samples by their place: the first ones are remembered, as many as may be held.
+
+    Places are visited in order and several times, so forgetting the oldest first would forget each before its turn.
+    """
+
+    def __init__(self, ask: Callable[[int], list[Ask]], most: int) -> None:
+        self._ask, self._left = ask, most
+        self._held: dict[int, list[Ask]] = {}
+
+    def __call__(self, i: int) -> list[Ask]:
+        found = self._held.get(i)
+        if found is None:
+            found = self._ask(i)
+            if len(found) <= self._left:
+                self._left -= len(found)
+                self._held[i] = found
+        return found
 
 
 class _Slot:

@@ -28,7 +28,7 @@ def schema_of(row_type: type) -> pa.Schema:
 
 def to_record(row: Any) -> dict[str, Any]:
     """Return a row as plain values: dicts for dataclasses, lists for tuples."""
-    return {name: _plain(getattr(row, name)) for name in _names(type(row))}
+    return {name: _plain(getattr(row, name)) for name in _hints(type(row))}
 
 
 def from_record(row_type: type, record: Mapping[str, Any]) -> Any:
@@ -53,10 +53,6 @@ def _reader(hint: Any) -> _Read | None:
         item = _reader(get_args(kind)[0])
         return tuple if item is None else lambda values: tuple(None if v is None else item(v) for v in values)
     return partial(from_record, kind) if isinstance(kind, type) and is_dataclass(kind) else None
-
-
-def _names(row_type: type) -> list[str]:
-    return list(_hints(row_type))
 
 
 @cache
@@ -95,9 +91,11 @@ def _optional(hint: Any) -> tuple[Any, bool]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        # Half a surrogate pair, as broken JSON may hold, has no UTF-8 form; it becomes the replacement character.
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, str) and not value.isascii():
-        # Half a surrogate pair, as broken JSON may hold, has no UTF-8 form; it becomes the replacement character.
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return to_record(value) if is_dataclass(value) else value

@@ -8,9 +8,10 @@ verdict equals that of asking everybody (tests/stages/test_caption_quality.py pr
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from lookwise.benchmarks.answers import verdict
 from lookwise.benchmarks.rendering import quality_conversation
@@ -25,6 +26,8 @@ __all__ = ["CaptionQuality", "audited"]
 
 def audited(caption: str, share: float, seed: int) -> bool:
     """Return whether a caption belongs to the audit share that every judge votes on: by hash, so blind to content."""
+    if share <= 0.0 or share >= 1.0:
+        return share >= 1.0
     digest = hashlib.sha256(f"{seed}/{caption}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
@@ -49,11 +52,13 @@ class CaptionQuality:
     def ask(self, sample: Sample, rows: tuple[Ballot, ...]) -> list[Ask]:
         """Return the next judges' requests for every caption whose majority is still open."""
         asks: list[Ask] = []
+        cast: dict[str, list[Ballot]] = defaultdict(list)
+        for ballot in rows:
+            cast[ballot.caption_id].append(ballot)
         for caption in self.captions.get(sample.id, ()):
             if caption.text is None:
                 continue
-            ballots = [b for b in rows if b.caption_id == caption.caption_id]
-            judges = self._next(caption, ballots)
+            judges = self._next(caption, cast[caption.caption_id])
             if judges:
                 talk = quality_conversation(self.tasks[sample.task], sample, caption.slot, caption.text)
                 asks += [Ask(judge, Request(talk, self.want), (caption.caption_id, judge)) for judge in judges]
@@ -69,7 +74,7 @@ class CaptionQuality:
         voted = Counter(row.judge for row in rows)
         return {judge: judged - voted[judge] for judge in self.judges if judged > voted[judge]}
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """The judges in the order they are asked: those needed anyway first."""
         return tuple(sorted(self.judges, key=lambda j: j not in self.always))

@@ -1,8 +1,9 @@
 """Several trainings at a time, each in a process of its own: small models leave most of a second core idle.
 
 In: jobs, largest first; a display.  Out: every job done, or the first error.  As many run at once as torch has threads
-here, each with an equal share of them; on one thread they run here, one after the other.  A process ends with the one
-that started it, however that ends.  It knows no model: what a job writes, and how it goes on, is the job's business.
+here, each with an equal share of them; a process that is done takes the next job, so that libraries load once.  On one
+thread they run here, one after the other.  A process ends with the one that started it, however that ends.  It knows no
+model: what a job writes, and how it goes on, is the job's business.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.queues import SimpleQueue
+from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Protocol
 
 import torch
@@ -63,32 +65,30 @@ def train_together(jobs: Sequence[Job], title: str, display: Display | None = No
 
 
 class _Crew:
-    """The processes under way."""
+    """The processes under way, each with the place of the job that it is at."""
 
     def __init__(self, at_once: int, threads: int) -> None:
         self._at_once, self._threads = at_once, threads
         self._context: SpawnContext = multiprocessing.get_context("spawn")
         self._words: SimpleQueue[_Word] = self._context.SimpleQueue()
-        self._running: dict[str, SpawnProcess] = {}
+        self._running: dict[int, SpawnProcess] = {}
 
     def carry_out(self, jobs: Sequence[Job], display: Display | None) -> None:
-        waiting = list(jobs)
+        taken = self._context.Value("i", 0)
+        places = self._context.Array("i", self._at_once)
         try:
-            while waiting or self._running:
-                while waiting and len(self._running) < self._at_once:
-                    self._start(waiting.pop(0))
+            for worker in range(self._at_once):
+                what = (tuple(jobs), taken, places, worker, self._threads, self._words)
+                self._running[worker] = self._context.Process(target=_work, args=what, daemon=True)
+                self._running[worker].start()
+            while self._running:
                 connection.wait([p.sentinel for p in self._running.values()], timeout=0.2)
                 self._listen(display)
-                self._settle()
+                self._settle([jobs[places[worker]].name for worker in range(self._at_once)])
         finally:
             for process in self._running.values():
                 process.kill()
                 process.join()
-
-    def _start(self, job: Job) -> None:
-        process = self._context.Process(target=_work, args=(job, self._threads, self._words), daemon=True)
-        process.start()
-        self._running[job.name] = process
 
     def _listen(self, display: Display | None) -> None:
         while not self._words.empty():
@@ -98,12 +98,14 @@ class _Crew:
             if display is not None:
                 display.advance(sent=word[0], stored=word[1])
 
-    def _settle(self) -> None:
-        for name in [n for n, process in self._running.items() if not process.is_alive()]:
-            code = self._running.pop(name).exitcode
+    def _settle(self, names: Sequence[str]) -> None:
+        for worker in [w for w, process in self._running.items() if not process.is_alive()]:
+            code = self._running.pop(worker).exitcode
             if code:
                 self._listen(None)  # it may have said why after the last time we listened
-                raise ModelError(f"the training of {name} ended with exit code {code}; run the same command to go on")
+                raise ModelError(
+                    f"the training of {names[worker]} ended with exit code {code}; run the same command to go on"
+                )
 
 
 @dataclass
@@ -122,13 +124,26 @@ class _Told:
         """So are their ends."""
 
 
-def _work(job: Job, threads: int, words: SimpleQueue[_Word]) -> None:
-    """Be the process of a job."""
+def _work(
+    jobs: Sequence[Job],
+    taken: Synchronized[int],
+    places: SynchronizedArray[int],
+    worker: int,
+    threads: int,
+    words: SimpleQueue[_Word],
+) -> None:
+    """Be a process: take the next job until none is left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the one that started us, which ends us then
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
-        job.train(display=_Told(words))
+        while True:
+            with taken.get_lock():
+                place, taken.value = taken.value, taken.value + 1
+            if place >= len(jobs):
+                return
+            places[worker] = place
+            jobs[place].train(display=_Told(words))
     except LookwiseError as error:
         words.put(error)
         raise SystemExit(1) from None
