@@ -2,7 +2,7 @@
 
 In: a script, a function from a request (its body, its number) to an `Answer`.  Out: a server on a free loopback port,
 in threads of this process, which notes every request, how many were under way at once, and over how many connections
-they came.  As a program (`python chat_server.py PORT_FILE LOG`) it answers sensibly and logs each request's digest.
+they came.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 
@@ -95,12 +93,12 @@ def sensible(asked: Asked) -> Answer:
 class ChatServer:
     """A server with a script; `asked` is what came."""
 
-    def __init__(self, script: Script = sensible) -> None:
+    def __init__(self, script: Script = sensible, port: int = 0) -> None:
         self.script = script
         self.asked: list[Asked] = []
         self.under_way = self.most_under_way = self.connections = 0
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", port), _handler(self))
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -189,21 +187,3 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
     return Handler
-
-
-def main(port_file: Path, log: Path) -> None:
-    """Serve until killed; each answered request leaves one line in the log."""
-
-    def logged(asked: Asked) -> Answer:
-        time.sleep(0.01)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{asked.body['model']} {hashlib.sha256(asked.raw).hexdigest()}\n")
-        return sensible(asked)
-
-    server = ChatServer(logged)
-    port_file.write_text(str(server.port), encoding="utf-8")
-    threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -100,7 +100,10 @@ def test_a_run_stops_at_its_budget_and_goes_on_without_paying_twice(
 
 
 @pytest.mark.slow
-def test_a_killed_run_asks_again_only_what_was_not_stored(server: ChatServer, recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_killed_run_asks_again_only_what_was_not_stored(
+    server: ChatServer, recipe: Path, tmp_path: Path, how: signal.Signals, status: int
+) -> None:
     def slow(asked: Asked) -> Answer:
         answer = sensible(asked)
         answer.delay = 0.03
@@ -113,9 +116,9 @@ def test_a_killed_run_asks_again_only_what_was_not_stored(server: ChatServer, re
     until = time.monotonic() + 60
     while len(server.asked) < 25 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
+    process.send_signal(how)
+    process.wait(60)
+    assert process.returncode == status
     time.sleep(0.1)
     before = bodies(server)
     with sqlite3.connect(out / "replies.sqlite") as db:
@@ -160,3 +163,12 @@ def test_a_broken_set_up_stops_before_anything(
     assert says in capsys.readouterr().err
     assert server.asked == []
     assert not (tmp_path / "no").exists()
+
+
+def test_doctor_asks_once_and_says_how_options_are_ranked(
+    server: ChatServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", f"{server.base}#m", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["model"]
+    assert (found["answer"], found["ranks_by"]) == ("yes", "log-probabilities of the first token")
+    assert len(server.asked) == 1

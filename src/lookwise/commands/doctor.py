@@ -38,7 +38,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         for key, value in facts.items():
             say(f"{key:<10} {_plain(value)}")
-    if arguments.model:
+    if arguments.model and not _paid(arguments.model):
         facts["steadiness"] = _steadiness(arguments.model)
         if not arguments.json:
             say(f"{'steadiness':<10} {_told(facts['steadiness'])}")
@@ -65,6 +65,8 @@ def _model(spec: str) -> dict[str, Any]:
     from lookwise.models.place import locate
 
     check_spec(spec)
+    if _paid(spec):
+        return _server(spec)
     if spec.partition(":")[0] not in ("hf", "tiny"):
         return {"spec": spec, "here": False, "sees_pictures": takes_pictures(spec)}
     place = locate(spec, fetch=False)
@@ -113,6 +115,36 @@ def _told(found: dict[str, Any]) -> str:
         f"{found['written']} written otherwise; scores differ by at most {found['furthest']:.1e} nats"
         + (f"; {found['failed']} could not be asked" if found["failed"] else "")
     )
+
+
+def _paid(spec: str) -> bool:
+    """Return whether a model is behind a server, where a hundred questions may cost something."""
+    from lookwise.models.open import is_remote
+
+    return is_remote(spec)
+
+
+def _server(spec: str) -> dict[str, Any]:
+    """Ask a server one short question, and say how it ranks options."""
+    from lookwise.message import user
+    from lookwise.model import Rank, Request
+    from lookwise.models.open import fingerprint, open_model
+
+    model = open_model(spec)
+    try:
+        (reply,) = model.answer(
+            [Request((user("Is fire hot? Answer with one word, yes or no."),), Rank(("yes", "no")))]
+        )
+    finally:
+        model.close()
+    return {
+        "spec": spec,
+        "fingerprint": fingerprint(spec),
+        "answer": reply.text,
+        "failure": reply.failure,
+        "ranks_by": "log-probabilities of the first token" if reply.scores else "the answer's text",
+        "tokens": f"{reply.tokens_in} in, {reply.tokens_out} out",
+    }
 
 
 def _plain(value: Any) -> str:

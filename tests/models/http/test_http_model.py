@@ -23,8 +23,9 @@ from lookwise.errors import BudgetError, ModelError
 from lookwise.message import Media, system, user
 from lookwise.model import Generate, Rank, Reply, Request
 from lookwise.models.http.budget import Budget
-from lookwise.models.http.client import GIVE_UP
+from lookwise.models.http.client import GIVE_UP, Patience
 from lookwise.models.http.model import HttpModel
+from lookwise.models.http.spec import parse
 from lookwise.models.open import ModelOptions, open_model
 
 Opened = Callable[..., HttpModel]
@@ -198,18 +199,37 @@ def test_a_fault_that_stays_is_a_failure_with_its_reason_to_be_asked_again(
 
 
 def test_a_server_that_is_not_there_ends_the_run_and_names_the_cure() -> None:
-    from lookwise.models.http.client import Patience
-    from lookwise.models.http.spec import parse
-
     made = ChatServer()
     spec = made.spec()
     made.close()
     model = HttpModel(parse(spec), patience=Patience(attempts=2, first=0.01))
     try:
-        with pytest.raises(ModelError, match=f"{GIVE_UP} requests in a row.*same command again"):
+        with pytest.raises(ModelError, match=r"no server there.*start it, or mend the address"):
             model.answer(many(100))
     finally:
         model.close()
+
+
+def test_a_server_that_only_fails_ends_the_run(server: ChatServer, opened: Opened) -> None:
+    server.script = lambda asked: Answer({"error": "broken"}, 500) if asked.number > 20 else OK
+    got: list[int] = []
+    with pytest.raises(ModelError, match=f"{GIVE_UP} requests in a row.*500: broken.*same command again"):
+        collect(opened(patience=Patience(attempts=2, first=0.01)), many(200), got)
+    assert len(got) == 21
+    assert len({asked.text for asked in server.asked}) < 100
+
+
+def test_a_server_that_goes_away_for_a_moment_is_waited_for(server: ChatServer, opened: Opened) -> None:
+    model = opened()
+    assert model.answer(many(1))[0].ok
+    port, script = server.port, server.script
+    server.close()
+    returned: list[ChatServer] = []
+    threading.Timer(0.02, lambda: returned.append(ChatServer(script, port))).start()
+    try:
+        assert all(r.ok for r in model.answer(many(3)))
+    finally:
+        returned[0].close()
 
 
 def test_a_wrong_key_or_model_ends_the_run_at_once_after_what_came_is_out(server: ChatServer, opened: Opened) -> None:

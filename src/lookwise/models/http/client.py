@@ -32,6 +32,8 @@ MAX_BODY = 16 * 2**20
 GIVE_UP = 16
 """Requests in a row that ended without any usable answer, after which the server is taken to be gone."""
 _CONNECT = 15.0
+_CALLS = 4
+"""Attempts at a server that was never reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Client:
         self.pace = Pace(concurrency)
         self.purse = Purse(budget)
         self._lost = 0
+        self._reached = False
         self.stopped: BaseException | None = None
         headers = {"User-Agent": f"lookwise/{__version__}", "Accept-Encoding": "identity"}
         if key is not None:
@@ -116,6 +119,10 @@ class Client:
             raise Failed(f"not tried again, since the run stops; the last attempt: {trouble.reason}")
         if attempt >= min(self.patience.attempts, trouble.most or self.patience.attempts):
             self._lost += 1
+            if trouble.absent and not self._reached:
+                raise Stop(
+                    f"model on {self._endpoint.base}: no server there ({trouble.reason}); start it, or mend the address"
+                )
             if self._lost >= GIVE_UP:
                 raise Stop(
                     f"model on {self._endpoint.base}: {GIVE_UP} requests in a row without a usable answer, the last "
@@ -136,8 +143,12 @@ class Client:
                     text = self._clean(await _bounded(response, most))
         except (TimeoutError, httpx2.TimeoutException):
             raise Again(f"no answer within {self._endpoint.timeout:g} seconds", busy=True) from None
+        except httpx2.ConnectError as error:
+            absent, why = not self._reached, self._clean(_cause(error))
+            raise Again(f"connection: {why}", most=_CALLS if absent else None, absent=absent) from None
         except httpx2.HTTPError as error:
             raise Again(f"connection: {self._clean(_cause(error))}") from None
+        self._reached = True
         if response.is_success:
             return text
         where = f"model {self._endpoint.model!r} on {self._endpoint.base}"

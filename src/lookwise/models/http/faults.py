@@ -46,12 +46,15 @@ class Fault(Exception):
 class Again(Fault):
     """Try again, not before `wait` seconds; `busy` says that fewer requests at once would help.
 
-    `most` caps the attempts on a reply that arrived but cannot be used: each of those may have been paid for.
+    `most` caps the attempts: on a reply that arrived but cannot be used, since each of those may have been paid for,
+    and on a server that was never reached (`absent`).
     """
 
-    def __init__(self, reason: str, wait: float = 0.0, *, busy: bool = False, most: int | None = None) -> None:
+    def __init__(
+        self, reason: str, wait: float = 0.0, *, busy: bool = False, most: int | None = None, absent: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.wait, self.busy, self.most = wait, busy, most
+        self.wait, self.busy, self.most, self.absent = wait, busy, most, absent
 
 
 class Unknown(Fault):
