@@ -50,7 +50,7 @@ class ReaderShape:
 
 @dataclass(frozen=True, slots=True)
 class CaptionerShape:
-    """A tower's and a Llama's sizes; epochs and rates of the tower alone, then of both."""
+    """A tower's and a Llama's sizes; epochs and rates of the tower alone, then of the Llama that listens to it."""
 
     eyes: Eyes | ConvEyes = field(default_factory=Eyes)
     width: int = 128
@@ -61,6 +61,7 @@ class CaptionerShape:
     batch: int = 64
     tower_rate: float = 2e-3
     learning_rate: float = 1e-3
+    spread: float = 0.1
 
     def scaled(self, effort: float) -> CaptionerShape:
         """Return the shape with its epochs multiplied; the tower keeps at least one."""
@@ -83,13 +84,16 @@ def fresh_captioner(
     card: Mapping[str, Any] | None = None,
     display: Display | None = None,
 ) -> Path:
-    """Train a LLaVA-class captioner: its tower to tell the classes of `seen`, then all of it to write `train`.
+    """Train a LLaVA-class captioner: its tower to tell the classes of `seen`, then the rest of it to write `train`.
 
-    The share of `checked` that the tower alone names right, per label set, goes onto the card.
+    The tower is kept as it is then: that is faster, and learning from captions cannot spoil what it sees.  The share of
+    `checked` that the tower alone names right, per label set, goes onto the card.
     """
     with quiet():
         tokenizer = build_tokenizer(_texts(train), min_count=1)
-        model, processor = new_llava(tokenizer, shape.eyes, shape.width, shape.layers, shape.heads, seed)
+        model, processor = new_llava(
+            tokenizer, shape.eyes, shape.width, shape.layers, shape.heads, seed, spread=shape.spread
+        )
         alone = TowerSettings(shape.tower_epochs, shape.batch, shape.tower_rate, seed=seed)
         with _Epochs(display, f"tower {out.name}") as watch:
             right = train_tower(model, processor, seen, checked, out / "tower", alone, augment, watch)
@@ -97,7 +101,7 @@ def fresh_captioner(
         learning_rate=shape.learning_rate, batch=shape.batch, epochs=shape.epochs, weight_decay=0.05, seed=seed
     )
     facts = {**(card or {}), "shape": asdict(shape), "tower_accuracy": list(right)}
-    return train_whole(model, processor, train, (), out, settings, facts, display, augment=augment)
+    return train_whole(model, processor, train, (), out, settings, facts, display, augment=augment, tower=False)
 
 
 def fresh_reader(

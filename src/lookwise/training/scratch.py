@@ -164,10 +164,15 @@ def new_llava(
     heads: int,
     seed: int = 0,
     positions: int = 512,
+    spread: float = 0.02,
 ) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
-    """Return a LLaVA-class model with random weights and its processor; both save and load through Auto classes."""
+    """Return a LLaVA-class model with random weights and its processor; both save and load through Auto classes.
+
+    `spread` is the standard deviation of the language model's and the projector's weights.
+    """
     tower = _segformer(eyes) if isinstance(eyes, Eyes) else _convolutional(eyes)
     tongue = _llama(tokenizer, width, layers, heads, positions)
+    tongue.initializer_range = spread
     places = (eyes.side // eyes.patch) ** 2
     make: Any = LlavaConfig
     config = make(
@@ -267,14 +272,16 @@ def train_whole(
     display: Display | None = None,
     watch: Watch | None = None,
     augment: Augment | None = None,
+    tower: bool = True,
 ) -> Path:
     """Train every parameter of a model and save it, its processor, card.md and, last, card.json into `out`.
 
-    Goes on where it was killed, as `tune` does; the plan holds a digest of the weights that `model` comes with, so
-    that another start is never continued.  Without settings: rate 1e-3, 20 epochs, batch 64.
+    Without `tower` a vision tower stays as it is.  Goes on where it was killed, as `tune` does; the plan holds a digest
+    of the weights that `model` comes with, so that another start is never continued.  Without settings: rate 1e-3,
+    20 epochs, batch 64.
     """
     settings = replace(settings or TuneSettings(learning_rate=1e-3, epochs=20, batch=64), whole=True)
-    plan = plan_of(f"scratch:{_weights(model)}", train, val, settings)
+    plan = plan_of(f"scratch:{_weights(model)}{'' if tower else ', tower kept'}", train, val, settings)
     if checkpoint.finished(out, plan):
         return out
     work = out / "work"
@@ -283,6 +290,8 @@ def train_whole(
         settings = on_device(settings)
         encoder = Encoder(processor, out.name)
         model.requires_grad_(True)
+        if not tower:
+            model.model.vision_tower.requires_grad_(False)
         with shown(display, f"train {out.name}", watch) as tell:
             fitted = fit(model, encoder, train, val, work, settings, tell, augment)
         model.config.use_cache = True

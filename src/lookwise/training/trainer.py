@@ -143,8 +143,9 @@ class AnswerTrainer(Trainer):
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Accumulate the gradient of the mean loss over the batch's supervised tokens, in as many parts as fit."""
         model.train()
-        if not self.settings.tower and not self.settings.whole and hasattr(bare(model).model, "vision_tower"):
-            bare(model).model.vision_tower.eval()
+        tower = getattr(bare(model).model, "vision_tower", None)
+        if tower is not None and not any(p.requires_grad for p in tower.parameters()):
+            tower.eval()
         while True:
             loss = self._accumulate(model, inputs)
             if loss is not None:
