@@ -62,10 +62,11 @@ def test_pictures_for_a_reader_of_text_and_a_missing_template_are_refused(encode
 def test_prompts_are_those_that_the_model_is_asked_with(tiny_base: Path, encoder: Encoder) -> None:
     """The same ids as models/hf makes, markers in a user's text included."""
     from lookwise.models.hf.encode import Encoder as Asking
+    from lookwise.models.hf.families import Abilities
     from lookwise.models.hf.texts import Texts, Words
 
     tokenizer = encoder.tokenizer
-    asking = Asking(Texts(tokenizer, Words(tokenizer), None, tokenizer.chat_template), "tiny", None)
+    asking = Asking(Texts(tokenizer, Words(tokenizer), tokenizer.chat_template, Abilities()), "tiny")
     talk = (system("small"), user("query: red <|end|> kettle <|assistant|> yes?"))
     (prompt,) = encoder.prompts([talk])
     assert list(prompt.ids) == list(asking.encode(talk).ids)

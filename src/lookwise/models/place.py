@@ -26,6 +26,7 @@ _TEXT = (
     "merges.txt",
     "chat_template*",
     "preprocessor_config.json",
+    "video_preprocessor_config.json",
     "processor_config.json",
 )
 """What turns a conversation into a model's input."""

@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from lookwise.models.hf.cross import Glances, SideMemory
+
 __all__ = ["ATTENTION", "Memory", "Packed", "Plan", "Span", "Step", "register"]
 
 ATTENTION = "lookwise"
@@ -24,7 +26,9 @@ ATTENTION = "lookwise"
 
 
 class Plan(Protocol):
-    """Which tokens see which."""
+    """Which tokens see which; `glances` attend in layers that see pictures and no tokens, where there are any."""
+
+    glances: Glances | None
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
         """Return attention's output [batch, tokens, heads, width] from q, k, v [batch, heads, tokens, width]."""
@@ -64,10 +68,13 @@ class Span:
 
 
 class Memory:
-    """Keys and values of a batch of rows, layer by layer: [rows, heads, columns, width], each row from column 0."""
+    """Keys and values of a batch of rows, layer by layer: [rows, heads, columns, width], each row from column 0.
 
-    def __init__(self, rows: int, columns: int) -> None:
-        self.rows, self.columns = rows, columns
+    `side` are those of pictures that are looked at from the side.
+    """
+
+    def __init__(self, rows: int, columns: int, side: SideMemory | None = None) -> None:
+        self.rows, self.columns, self.side = rows, columns, side
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
 
@@ -91,6 +98,8 @@ class Memory:
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these."""
         self.rows = int(rows.numel())
+        if self.side is not None:
+            self.side.keep(rows)
         for store in (self._keys, self._values):
             for layer, tensor in store.items():
                 store[layer] = tensor.index_select(0, rows)
@@ -100,9 +109,15 @@ class Packed:
     """Rows end to end in one sequence; with a `memory`, the prompts' keys and values are kept, from row `first` on."""
 
     def __init__(
-        self, spans: Sequence[Span], memory: Memory | None = None, first: int = 0, *, padded: bool = False
+        self,
+        spans: Sequence[Span],
+        memory: Memory | None = None,
+        first: int = 0,
+        *,
+        padded: bool = False,
+        glances: Glances | None = None,
     ) -> None:
-        self.spans, self.memory, self.first = spans, memory, first
+        self.spans, self.memory, self.first, self.glances = spans, memory, first, glances
         self._gather: tuple[Tensor, Tensor] | None = None
         self._padded = padded
 
@@ -179,8 +194,8 @@ class Packed:
 class Step:
     """One further token of every row; `lengths` counts the tokens that each row has in memory already."""
 
-    def __init__(self, memory: Memory, lengths: Tensor, longest: int) -> None:
-        self._memory, self._lengths, self._width = memory, lengths, longest + 1
+    def __init__(self, memory: Memory, lengths: Tensor, longest: int, *, glances: Glances | None = None) -> None:
+        self._memory, self._lengths, self._width, self.glances = memory, lengths, longest + 1, glances
         self._masks: dict[int | None, Tensor] = {}
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
@@ -256,6 +271,8 @@ def attend(
     del attention_mask
     layer = module.layer_idx
     assert isinstance(layer, int)
+    if plan.glances is not None and layer in plan.glances.layers:
+        return plan.glances.attend(layer, query, key, value, scaling), None
     return plan.attend(layer, query, key, value, scaling, sliding_window), None
 
 

@@ -14,6 +14,7 @@ from jinja2 import TemplateError
 
 from lookwise.errors import ModelError
 from lookwise.message import Conversation, Media, MediaPart, Message, Part, TextPart
+from lookwise.models.hf.families import lacks, needs_of
 from lookwise.models.hf.layout import Tree
 from lookwise.models.hf.texts import Texts
 from lookwise.models.wire import media_of, part_messages, text_messages
@@ -24,6 +25,9 @@ _REMEMBERED = 16_384
 """Trees of options that are kept."""
 
 _PROBE = "answer"
+
+_DATE = "26 Jul 2024"
+"""What templates that tell the model a date (Llama 3.1 and 3.2) are given: an answer must not depend on the day."""
 
 
 class OptionError(ValueError):
@@ -45,13 +49,14 @@ class Encoded:
 class Encoder:
     """A tokenizer and a chat template."""
 
-    def __init__(self, texts: Texts, spec: str, image_token: int | None) -> None:
+    def __init__(self, texts: Texts, spec: str) -> None:
         self._tokenizer, self._template, self._spec = texts.tokenizer, texts.template, spec
-        self._words = texts.words
-        self.image_token = image_token
+        self._words, self._can, self._places = texts.words, texts.abilities, texts.places
+        self.places = frozenset(t for t in (self._places.picture, self._places.clip) if t is not None)
         added = texts.tokenizer.added_tokens_decoder
         self._markers = {i: str(token) for i, token in added.items() if token.special}
-        self._image = None if image_token is None else str(texts.tokenizer.convert_ids_to_tokens(image_token))
+        marks = [str(texts.tokenizer.convert_ids_to_tokens(token)) for token in sorted(self.places)]
+        self._broken = (*self._markers.values(), *marks, *(old for old, _ in self._places.rewrite))
         self._trees: dict[tuple[str, tuple[str, ...]], tuple[int, Tree]] = {}
         self._lead, self.end_of_turn = self._probe()
 
@@ -76,36 +81,50 @@ class Encoder:
     def encode(self, conversation: Conversation) -> Encoded:
         """Return a conversation's tokens, up to where the answer begins."""
         media = media_of(conversation)
-        self._check(media)
+        self._check(conversation)
         text = self._render(self._harmless(conversation), answer=None)
         ids = self._words.ids(text)
-        if self.image_token is not None and ids.count(self.image_token) != len(media):
-            raise ModelError(
-                f"model {self._spec!r}: its chat template made {ids.count(self.image_token)} places for {len(media)} "
-                "pictures; give the checkpoint a template that writes one for each image part"
-            )
+        if self.places:
+            self._check_places(ids, media)
         return Encoded(ids, media, text[self._last_marker(text) :])
 
-    def _check(self, media: Sequence[Media]) -> None:
-        if media and self.image_token is None:
-            raise ModelError(f"model {self._spec!r} reads text only, but was given a picture; name one that sees")
-        if any(medium.kind == "video" for medium in media):
-            raise ModelError(f"model {self._spec!r} was given a video; videos come in a later version, give images")
+    def _check(self, conversation: Conversation) -> None:
+        reason = lacks(self._can, needs_of(conversation))
+        if reason is not None:
+            raise ModelError(f"model {self._spec!r} {reason}")
+
+    def _check_places(self, ids: Sequence[int], media: Sequence[Media]) -> None:
+        clips = sum(medium.kind == "video" for medium in media)
+        pictures = len(media) - clips + clips * self._places.frames
+        found = list(ids).count(self._places.picture or 0)
+        if found != pictures or (
+            clips and not self._places.frames and list(ids).count(self._places.clip or 0) != clips
+        ):
+            raise ModelError(
+                f"model {self._spec!r}: its chat template made {found} places for {pictures} pictures; "
+                "give the checkpoint a template that writes one for each image part"
+            )
 
     def _render(self, conversation: Conversation, answer: str | None) -> str:
-        messages = (text_messages if self._image is None else part_messages)(conversation)
+        messages = (part_messages if self.places else text_messages)(conversation)
         if answer is not None:
-            said: object = answer if self._image is None else [{"type": "text", "text": answer}]
+            said: object = [{"type": "text", "text": answer}] if self.places else answer
             messages.append({"role": "assistant", "content": said})
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, chat_template=self._template, tokenize=False, add_generation_prompt=answer is None
+                messages,
+                chat_template=self._template,
+                tokenize=False,
+                add_generation_prompt=answer is None,
+                date_string=_DATE,
             )
         except (TemplateError, TypeError) as error:
             roles = ", ".join(m["role"] for m in messages)
             raise ModelError(
                 f"model {self._spec!r}: its chat template refuses the turns {roles} ({error}); give it others"
             ) from error
+        for old, new in self._places.rewrite:
+            text = text.replace(old, new)
         return str(text)
 
     def _harmless(self, conversation: Conversation) -> Conversation:
@@ -115,7 +134,7 @@ class Encoder:
             if isinstance(part, MediaPart):
                 return part
             text = part.text
-            for marker in self._markers.values():
+            for marker in self._broken:
                 if len(marker) > 1 and marker in text:
                     text = text.replace(marker, f"{marker[0]} {marker[1:]}")
             return part if text is part.text else TextPart(text)

@@ -1,44 +1,135 @@
 """The architectures that can be asked, as plain tables: what a checkpoint's config.json may say in `model_type`.
 
-In: a checkpoint's folder.  Out: whether it is known, and whether it sees pictures.  Plain Python: a recipe is checked
-with it before torch is loaded.  A family stands here once a test shows that packed scores equal those of the model
-called alone (tests/models/test_hf_families.py).
+In: a checkpoint's folder.  Out: whether it is known, and what it can be given.  Plain Python: a recipe is checked with
+it before torch is loaded.  A family stands here once a test shows that packed answers equal those of the model called
+alone (tests/models/test_hf_families.py, tests/models/test_conformance.py).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lookwise.errors import ModelError, nearest
+from lookwise.message import Conversation
 
-__all__ = ["TEXT", "VISION", "family_of", "sees_pictures"]
+__all__ = [
+    "ABILITIES",
+    "TEXT",
+    "VISION",
+    "Abilities",
+    "Needs",
+    "abilities_of",
+    "family_of",
+    "lacks",
+    "needs_of",
+    "sees_pictures",
+]
 
 TEXT = ("gemma", "granite", "llama", "mistral", "olmo2", "phi3", "qwen2", "qwen3", "smollm3")
 """Decoders that read text."""
 
-VISION = ("llava", "llava_next")
-"""A vision tower, a projector, and one of the decoders above."""
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a family can be given: how many pictures a request may hold ("one": exactly one), clips, other turns.
+
+    Without `turns` a request is a single user's turn: the family was made to go on with one text.
+    """
+
+    pictures: Literal["none", "one", "many"] = "none"
+    clips: bool = False
+    turns: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What requests will hold: at least and at most so many pictures each, clips, turns other than a single user's."""
+
+    fewest: int = 0
+    most: int = 0
+    clips: bool = False
+    turns: bool = False
+
+
+_EYES = {
+    "blip-2": Abilities("one", turns=False),
+    "internvl": Abilities("many", clips=True),
+    "llava": Abilities("many"),
+    "llava_next": Abilities("many"),
+    "llava_next_video": Abilities("many", clips=True),
+    "llava_onevision": Abilities("many", clips=True),
+    "mllama": Abilities("many"),
+    "qwen2_5_vl": Abilities("many", clips=True),
+    "qwen2_vl": Abilities("many", clips=True),
+}
+
+ABILITIES: Mapping[str, Abilities] = {**dict.fromkeys(TEXT, Abilities()), **_EYES}
+"""Every family that can be asked."""
+
+VISION = tuple(_EYES)
+"""Families that see."""
+
+_DECODERS: Mapping[str, tuple[str, ...]] = {
+    "blip-2": ("opt",),
+    **dict.fromkeys(("internvl", "llava", "llava_next", "llava_next_video", "llava_onevision"), TEXT),
+}
+"""Which decoders a family that sees may have, where it may have several."""
+
+
+def needs_of(conversation: Conversation) -> Needs:
+    """Return what a conversation needs."""
+    media = [medium for message in conversation for medium in message.media]
+    pictures = sum(medium.kind == "image" for medium in media)
+    return Needs(pictures, pictures, pictures < len(media), [m.role for m in conversation] != ["user"])
+
+
+def lacks(can: Abilities, needs: Needs) -> str | None:
+    """Return why a family with these abilities cannot be given such requests, and what to do, as a sentence's end."""
+    if can.pictures == "none" and (needs.most or needs.clips):
+        what = "a picture" if needs.most else "a video"
+        return f"reads text only, but was given {what}; name one that sees"
+    if can.pictures == "one" and not needs.fewest == needs.most == 1:
+        count = needs.most if needs.most != 1 else needs.fewest
+        return f"takes exactly one picture with each request, but was given {count or 'none'}; name a llava model"
+    if needs.clips and not can.clips:
+        watching = ", ".join(sorted(name for name, able in ABILITIES.items() if able.clips))
+        return f"was given a video; give pictures, or name a model of one of the families that watch: {watching}"
+    if needs.turns and not can.turns:
+        return "goes on with a single user's turn and holds no conversation; give one turn, or name a llava model"
+    return None
+
+
+def abilities_of(folder: Path, name: str) -> Abilities:
+    """Return what a checkpoint can be given."""
+    return ABILITIES[family_of(folder, name)]
 
 
 def family_of(folder: Path, name: str) -> str:
     """Return a checkpoint's family; ModelError, naming the model as `name`, when it is none that can be asked."""
     config = _config(folder, name)
     family = str(config.get("model_type", ""))
-    if family not in TEXT and family not in VISION:
-        cure = nearest(family, [*TEXT, *VISION])
-        raise ModelError(f"model {name!r} is of the family {family!r}, which cannot be asked in this process; {cure}")
-    if family in VISION:
-        text = config.get("text_config")
-        inner = str(text.get("model_type", "llama")) if isinstance(text, dict) else "llama"
-        if inner not in TEXT:
-            raise ModelError(f"model {name!r}: its decoder is of the family {inner!r}; {nearest(inner, TEXT)}")
+    if family not in ABILITIES:
+        cure = nearest(family, ABILITIES)
+        raise ModelError(
+            f"model {name!r} is of the family {family!r}, which cannot be asked in this process; {cure}; "
+            "or serve it and name its address (docs/models.md)"
+        )
+    decoders = _DECODERS.get(family, ())
+    text = config.get("text_config")
+    inner = text.get("model_type") if isinstance(text, dict) else None
+    if decoders and inner is not None and inner not in decoders:
+        cure = nearest(str(inner), decoders)
+        raise ModelError(f"model {name!r}: its decoder is of the family {inner!r}; {cure}")
     return family
 
 
 def sees_pictures(folder: Path, name: str) -> bool:
     """Return whether a checkpoint takes pictures."""
-    return family_of(folder, name) in VISION
+    return abilities_of(folder, name).pictures != "none"
 
 
 def _config(folder: Path, name: str) -> dict[str, object]:

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from lookwise.model import Generate
-from lookwise.models.hf.attention import Memory, Packed, Step
 from lookwise.models.hf.layout import Row, lay_out, packs
 from lookwise.models.hf.network import Network
 
@@ -54,7 +53,8 @@ class _Writing:
         self._lengths = [len(row.ids) for row in self._rows]
         self._live = [self._begin(i, rows[i], wants[i]) for i in self._order]
         self._said: list[list[int]] = [[] for _ in rows]
-        self._memory = Memory(len(rows), max(self._lengths) + _ROOM)
+        self._positions = [row.next_position for row in self._rows]
+        self._memory = network.memory(self._rows, max(self._lengths) + _ROOM)
 
     def _begin(self, index: int, row: Row, want: Generate) -> _Live:
         room = max(1, min(want.max_new_tokens, self._network.most_tokens - len(row.ids)))
@@ -65,10 +65,11 @@ class _Writing:
         tokens = self._take(self._prompts())
         while self._live:
             device = self._network.device
-            lengths = torch.tensor(self._lengths, device=device)
-            plan = Step(self._memory, lengths, max(self._lengths))
-            logits = self._network.step_logits(torch.tensor(tokens, device=device), lengths, plan)
+            plan = self._network.step(self._memory, torch.tensor(self._lengths, device=device), max(self._lengths))
+            positions = torch.tensor(self._positions, device=device)
+            logits = self._network.step_logits(torch.tensor(tokens, device=device), positions, plan)
             self._lengths = [length + 1 for length in self._lengths]
+            self._positions = [position + 1 for position in self._positions]
             tokens = self._take(logits)
         return self._said
 
@@ -77,8 +78,7 @@ class _Writing:
         logits = []
         for run in packs(self._rows, self._network.pack_tokens):
             pack = lay_out([self._rows[i] for i in run], self._network.device)
-            plan = Packed(pack.spans, self._memory, run.start, padded=self._network.padded)
-            logits.append(self._network.pack_logits(pack, plan))
+            logits.append(self._network.pack_logits(pack, self._network.plan(pack, self._memory, run.start)))
         return torch.cat(logits)
 
     def _take(self, logits: Tensor) -> list[int]:
@@ -100,6 +100,7 @@ class _Writing:
     def _keep(self, rows: Sequence[int]) -> None:
         self._live = [self._live[i] for i in rows]
         self._lengths = [self._lengths[i] for i in rows]
+        self._positions = [self._positions[i] for i in rows]
         self._memory.keep(torch.tensor(rows, device=self._network.device, dtype=torch.long))
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lookwise.models.hf.attention import Span
+from lookwise.models.hf.cross import Look, Side
 
 __all__ = ["Pack", "Row", "Tree", "lay_out", "packs"]
 
@@ -73,14 +74,23 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A prompt to compute: its tokens, its options if it is to be ranked, and features that replace some embeddings.
+    """A prompt to compute: its tokens, its options if it is to be ranked, and what it shows.
 
-    `features` are pairs of a start and a tensor [tokens, width].
+    `features` are pairs of a start and a tensor [tokens, width] that replaces the embeddings there.  `looks` are
+    pictures that are looked at from the side (cross.py).  `positions` [3, tokens] are those of the prompt's tokens in
+    time, height and width, for models whose positions have these axes and prompts that show something.
     """
 
     ids: Sequence[int]
     tree: Tree | None = None
     features: tuple[tuple[int, Tensor], ...] = ()
+    looks: tuple[Look, ...] = ()
+    positions: Tensor | None = None
+
+    @property
+    def next_position(self) -> int:
+        """The position of the token after the prompt."""
+        return len(self.ids) if self.positions is None else int(self.positions.max()) + 1
 
     @property
     def size(self) -> int:
@@ -90,7 +100,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Rows end to end: ids and positions [1, tokens], the rows' spans, and where logits are wanted.
+    """Rows end to end: ids [1, tokens], positions ([1, tokens] or [3, 1, tokens]), spans, where logits are wanted.
 
     `wanted` lists for each row its prompt's last token, then its nodes.
     """
@@ -100,6 +110,7 @@ class Pack:
     spans: tuple[Span, ...]
     wanted: Tensor
     features: tuple[tuple[int, Tensor], ...] = field(default=())
+    sides: tuple[Side, ...] = ()
 
 
 def packs(rows: Sequence[Row], size: int) -> list[range]:
@@ -119,7 +130,7 @@ def packs(rows: Sequence[Row], size: int) -> list[range]:
 def lay_out(rows: Sequence[Row], device: torch.device) -> Pack:
     """Return some rows as one pack on a device."""
     ids: list[int] = []
-    positions: list[int] = []
+    columns: list[int] = []
     wanted: list[int] = []
     spans: list[Span] = []
     features: list[tuple[int, Tensor]] = []
@@ -128,18 +139,30 @@ def lay_out(rows: Sequence[Row], device: torch.device) -> Pack:
         tree = row.tree or Tree((), (), ())
         ids += row.ids
         ids += tree.tokens
-        positions += range(prompt)
-        positions += (prompt - 1 + depth for depth in tree.depths())
-        spans.append(_span(start, prompt, tree, positions[start:], device))
+        columns += range(prompt)
+        columns += (prompt - 1 + depth for depth in tree.depths())
+        spans.append(_span(start, prompt, tree, columns[start:], device))
         wanted += range(start + prompt - 1, len(ids))
         features += ((start + at, tensor) for at, tensor in row.features)
+    positions = torch.tensor([columns]) if all(row.positions is None for row in rows) else _positions(rows)
     return Pack(
         torch.tensor([ids], device=device),
-        torch.tensor([positions], device=device),
+        positions.to(device),
         tuple(spans),
         torch.tensor(wanted, device=device),
         tuple(features),
+        tuple(Side.of(len(row.ids), row.size, row.looks) for row in rows) if any(row.looks for row in rows) else (),
     )
+
+
+def _positions(rows: Sequence[Row]) -> Tensor:
+    """Return positions [3, 1, tokens] of rows of which some show something."""
+    parts: list[Tensor] = []
+    for row in rows:
+        depths = torch.tensor(row.tree.depths() if row.tree else [], dtype=torch.long)
+        prompt = torch.arange(len(row.ids)).expand(3, -1) if row.positions is None else row.positions.cpu()
+        parts += [prompt, (row.next_position - 1 + depths).expand(3, -1)]
+    return torch.cat(parts, dim=1)[:, None]
 
 
 def _span(start: int, prompt: int, tree: Tree, positions: list[int], device: torch.device) -> Span:

@@ -8,7 +8,7 @@ model can hold, options without tokens) gets a reply with the reason; what no re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,13 +17,16 @@ from lookwise.errors import ModelError
 from lookwise.media import PictureError
 from lookwise.message import Media
 from lookwise.model import Generate, Rank, Reply, Request
+from lookwise.models.hf.cross import Look
 from lookwise.models.hf.device import batch_tokens, memory_guard, pick_device
 from lookwise.models.hf.encode import Encoded, Encoder, OptionError
+from lookwise.models.hf.eyes import Eyes, Sight
 from lookwise.models.hf.generate import generate
 from lookwise.models.hf.layout import Row, Tree
 from lookwise.models.hf.load import load_network
 from lookwise.models.hf.network import Network
-from lookwise.models.hf.pictures import Pictures
+from lookwise.models.hf.pictures import Glance, Pictures
+from lookwise.models.hf.positions import SPREAD, Positions
 from lookwise.models.hf.rank import rank
 from lookwise.models.hf.texts import load_texts
 from lookwise.models.place import Place
@@ -50,14 +53,19 @@ class HFModel:
         self._name, self._fingerprint = place.spec, fingerprint
         where = pick_device(device, place.spec)
         texts = load_texts(place)
-        image_token = None if texts.processor is None else int(texts.processor.image_token_id)
-        self._encoder = Encoder(texts, place.spec, image_token)
+        self._encoder = Encoder(texts, place.spec)
         loaded = load_network(place, where, _DTYPES[dtype])
         self._network: Network | None = Network(loaded.model, where)
         ends = (texts.tokenizer.eos_token_id, self._encoder.end_of_turn)
         self._ends = loaded.ends | {token for token in ends if token is not None}
-        processor = None if texts.processor is None else texts.processor.image_processor
-        self._pictures = None if processor is None else Pictures(loaded.model, processor, where)
+        self._aside = False
+        self._positions: Positions | None = None
+        self._pictures: Pictures | None = None
+        if texts.image_processor is not None:
+            eyes = Eyes(loaded.model, texts.image_processor, texts.clip_processor)
+            self._pictures = Pictures(eyes, where)
+            self._aside = eyes.family == "mllama"
+            self._positions = Positions(loaded.model) if eyes.family in SPREAD else None
         self._batch = batch or batch_tokens(loaded.model, where, self._network.bytes_per_token)
 
     @property
@@ -81,12 +89,12 @@ class HFModel:
         prompt = self._encoder.encode(request.conversation)
         if not prompt.media or self._pictures is None:
             return len(prompt.ids)
-        return len(prompt.ids) + len(prompt.media) * (self._pictures.tokens() - 1)
+        return len(prompt.ids) + sum(self._pictures.tokens(medium) - 1 for medium in prompt.media)
 
     def prepare(self, batch: Sequence[Request]) -> None:
         """Open the pictures of a batch to come; may be called from another thread."""
         if self._pictures is not None:
-            self._pictures.prepare(m for request in batch for m in media_of(request.conversation) if m.kind == "image")
+            self._pictures.prepare(g for request in batch for g in _glances(media_of(request.conversation)))
 
     @torch.inference_mode()
     def answer(self, batch: Sequence[Request]) -> list[Reply]:
@@ -112,56 +120,62 @@ class HFModel:
     def _ready(self, batch: Sequence[Request], replies: list[Reply | None]) -> list[_Ready]:
         """Return what can be computed; the others get their reply here."""
         prompts = [self._encoder.encode(request.conversation) for request in batch]
-        seen = self._features([m for prompt in prompts for m in prompt.media])
+        glances = [_glances(prompt.media) for prompt in prompts]
+        seen = self._features([glance for some in glances for glance in some])
         ready = []
         for i, (prompt, request) in enumerate(zip(prompts, batch, strict=True)):
-            fault = next((f for f in (seen[m] for m in prompt.media) if isinstance(f, PictureError)), None)
+            sights = [seen[glance] for glance in glances[i]]
+            fault = next((sight for sight in sights if isinstance(sight, PictureError)), None)
             if fault is not None:
                 replies[i] = Reply(failure=fault.reason)
                 continue
-            ids, features = self._expand(prompt, seen)
-            row = self._row(request, prompt, ids, features)
+            shown = self._expand(prompt, [sight for sight in sights if isinstance(sight, Sight)])
+            row = self._row(request, prompt, shown)
             reason = row if isinstance(row, str) else self._too_long(row)
             if reason is not None:
-                replies[i] = Reply(failure=reason, tokens_in=len(ids))
+                replies[i] = Reply(failure=reason, tokens_in=len(shown.ids))
             elif isinstance(row, Row):
-                ready.append(_Ready(i, row, len(ids)))
+                ready.append(_Ready(i, row, len(shown.ids)))
         return ready
 
-    def _features(self, media: Sequence[Media]) -> dict[Media, Tensor | PictureError]:
-        return self._pictures.features(media) if self._pictures is not None and media else {}
+    def _features(self, glances: Sequence[Glance]) -> dict[Glance, Sight | PictureError]:
+        return self._pictures.features(glances) if self._pictures is not None and glances else {}
 
-    def _expand(
-        self, prompt: Encoded, seen: dict[Media, Tensor | PictureError]
-    ) -> tuple[Sequence[int], tuple[tuple[int, Tensor], ...]]:
-        """Return the prompt with each placeholder repeated once for each of its picture's features."""
-        if not prompt.media:
-            return prompt.ids, ()
+    def _expand(self, prompt: Encoded, sights: Sequence[Sight]) -> Row:
+        """Return the prompt's row, each placeholder repeated once for each token that stands there."""
+        if not sights:
+            return Row(prompt.ids)
         ids: list[int] = []
         features: list[tuple[int, Tensor]] = []
-        media = iter(prompt.media)
+        parts = iter([(sight, part) for sight in sights for part in sight.parts])
+        looks: list[Look] = []
         for token in prompt.ids:
-            if token != self._encoder.image_token:
+            if token not in self._encoder.places:
                 ids.append(token)
                 continue
-            tensor = seen[next(media)]
-            if isinstance(tensor, Tensor):
-                features.append((len(ids), tensor))
-                ids += [0] * tensor.shape[0]  # any token will do: its embedding is replaced
-        return ids, tuple(features)
+            sight, part = next(parts)
+            if self._aside:
+                looks.append(Look(len(ids), part, sight.used))
+                ids.append(token)
+            else:
+                features.append((len(ids), part))
+                ids += [0] * part.shape[0]  # any token will do: its embedding is replaced
+        positions = None
+        if self._positions is not None:
+            positions = self._positions.of(len(ids), features, prompt.media, sights)
+        return Row(ids, None, tuple(features), tuple(looks), positions)
 
-    def _row(
-        self, request: Request, prompt: Encoded, ids: Sequence[int], features: tuple[tuple[int, Tensor], ...]
-    ) -> Row | str:
+    def _row(self, request: Request, prompt: Encoded, shown: Row) -> Row | str:
         """Return the row of a request, or why there can be none."""
         if isinstance(request.want, Generate):
-            return Row(ids, None, features)
+            return shown
         try:
             stable, tree = self._encoder.options(prompt, request.want.options)
         except OptionError as error:
             return str(error)
-        cut = len(prompt.ids) - stable
-        return Row(ids[: len(ids) - cut] if cut else ids, tree, features)
+        kept = len(shown.ids) - (len(prompt.ids) - stable)
+        positions = None if shown.positions is None else shown.positions[:, :kept]
+        return replace(shown, ids=shown.ids[:kept], tree=tree, positions=positions)
 
     def _too_long(self, row: Row) -> str | None:
         most = self._network.most_tokens if self._network else 0
@@ -188,3 +202,8 @@ class HFModel:
         for one, said in zip(ready, generate(network, [r.row for r in ready], wants, self._ends), strict=True):
             text = self._encoder.decode(said)
             replies[one.index] = Reply(text, (), (), None, one.tokens_in, len(said))
+
+
+def _glances(media: Sequence[Media]) -> list[Glance]:
+    alone = sum(medium.kind == "image" for medium in media) == 1
+    return [(medium, alone) for medium in media]

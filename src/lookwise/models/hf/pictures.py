@@ -1,7 +1,7 @@
-"""Pictures as features for the decoder: each different picture once, however often it is asked about.
+"""Pictures and clips as features for the decoder: each different one once, however often it is asked about.
 
-In: media (by digest).  Out: a feature tensor [tokens, width] for each, or the reason why a picture cannot be used.
-Pixels may be prepared in another thread.  Both are kept up to a fixed number of bytes.  It knows no conversation.
+In: media (by digest).  Out: a `Sight` for each, or the reason why a picture cannot be used.  Pixels may be prepared in
+another thread.  Both are kept up to a fixed number of bytes.  It knows no conversation and no family (eyes.py does).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from PIL import Image
@@ -17,8 +17,10 @@ from torch import Tensor
 
 from lookwise.media import PictureError, open_image
 from lookwise.message import Media
+from lookwise.models.frames import frames
+from lookwise.models.hf.eyes import CLIP_FRAMES, Eyes, Pixels, Sight
 
-__all__ = ["Pictures"]
+__all__ = ["Glance", "Pictures"]
 
 _FEATURE_BYTES = 256 * 2**20
 _PIXEL_BYTES = 512 * 2**20
@@ -26,100 +28,110 @@ _AT_ONCE = 32
 """Pictures that pass through the vision tower together."""
 
 T = TypeVar("T")
-Pixels = dict[str, Tensor]
+
+Glance = tuple[Media, bool]
+"""A medium, and whether it is the only picture of its prompt, which some families look at otherwise."""
 
 
 class Pictures:
-    """The eyes of a vision-language model: its image processor, tower and projector."""
+    """What a vision-language model has seen."""
 
-    def __init__(self, model: Any, image_processor: Any, device: torch.device) -> None:
-        self._model, self._processor, self._device = model, image_processor, device
-        self._dtype = model.get_input_embeddings().weight.dtype
+    def __init__(self, eyes: Eyes, device: torch.device) -> None:
+        self._eyes, self._device = eyes, device
         self._lock = threading.Lock()
         self._pixels: _Kept[Pixels | PictureError] = _Kept(_PIXEL_BYTES)
-        self._features: _Kept[Tensor] = _Kept(_FEATURE_BYTES)
-        self._most: int | None = None
+        self._features: _Kept[Sight] = _Kept(_FEATURE_BYTES)
+        self._most: dict[str, int] = {}
 
-    def prepare(self, media: Iterable[Media]) -> None:
+    def prepare(self, glances: Iterable[Glance]) -> None:
         """Open and scale pictures ahead of time; a picture that cannot be used is remembered as such."""
-        for medium in media:
+        for glance in glances:
+            key = self._key(glance)
             with self._lock:
-                known = _key(medium) in self._features or _key(medium) in self._pixels
+                known = key in self._pixels or key in self._features
             if not known:
-                self._open(medium)
+                self._open(glance)
 
-    def tokens(self) -> int:
-        """Return how many tokens a picture becomes, or for a model where that depends on its shape, at most becomes."""
-        if self._most is None:
-            grid = getattr(self._model.config, "image_grid_pinpoints", None) or [(64, 64)]
-            blanks = [Image.new("RGB", (int(width), int(height))) for height, width in grid]
-            self._most = max(int(self._look([self._process(blank)])[0].shape[0]) for blank in blanks)
-        return self._most
-
-    def features(self, media: Sequence[Media]) -> dict[Media, Tensor | PictureError]:
-        """Return the features of every different picture among these, or why it has none."""
-        found: dict[Media, Tensor | PictureError] = {}
-        missing: dict[str, tuple[Media, Pixels]] = {}
-        for medium in dict.fromkeys(media):
-            with self._lock:
-                seen = self._features.get(_key(medium))
-            if seen is not None:
-                found[medium] = seen
-                continue
-            pixels = self._take(medium)
-            if isinstance(pixels, PictureError):
-                found[medium] = pixels
+    def tokens(self, medium: Media) -> int:
+        """Return how many tokens a medium becomes; where its shape decides, how many it can become at most."""
+        if medium.kind not in self._most:
+            blanks = [Image.new("RGB", shape) for shape in self._eyes.shapes]
+            if medium.kind == "video":
+                pixels = [self._eyes.clip([blank] * CLIP_FRAMES) for blank in blanks]
             else:
-                missing.setdefault(_key(medium), (medium, pixels))
-        fresh = self._compute(missing)
-        for medium in media:
-            if medium not in found:
-                found[medium] = fresh[_key(medium)]
-        return found
+                pixels = [self._eyes.picture(blank) for blank in blanks]
+            self._most[medium.kind] = max(self._look([one])[0].tokens for one in pixels)
+        return self._most[medium.kind]
 
-    def _compute(self, missing: dict[str, tuple[Media, Pixels]]) -> dict[str, Tensor]:
+    def features(self, glances: Sequence[Glance]) -> dict[Glance, Sight | PictureError]:
+        """Return what every different medium among these becomes, or why it cannot be used."""
+        found: dict[str, Sight | PictureError] = {}
+        missing: dict[str, tuple[Pixels, bool]] = {}
+        for glance in dict.fromkeys(glances):
+            key = self._key(glance)
+            if key in found or key in missing:
+                continue
+            with self._lock:
+                seen = self._features.get(key)
+            if seen is not None:
+                found[key] = seen
+                continue
+            pixels = self._take(glance)
+            if isinstance(pixels, PictureError):
+                found[key] = pixels
+            else:
+                missing[key] = (pixels, glance[1])
+        found |= self._compute(missing)
+        return {glance: found[self._key(glance)] for glance in glances}
+
+    def _compute(self, missing: dict[str, tuple[Pixels, bool]]) -> dict[str, Sight]:
         """Return features by key; pictures whose pixels have one shape go through the tower together."""
         groups: dict[tuple[object, ...], list[str]] = {}
-        for key, (_, pixels) in missing.items():
+        for key, (pixels, alone) in missing.items():
             shape = tuple((name, tuple(tensor.shape)) for name, tensor in sorted(pixels.items()))
-            groups.setdefault(shape, []).append(key)
-        fresh: dict[str, Tensor] = {}
+            groups.setdefault((alone, *shape), []).append(key)
+        fresh: dict[str, Sight] = {}
         for keys in groups.values():
             for start in range(0, len(keys), _AT_ONCE):
                 some = keys[start : start + _AT_ONCE]
-                for key, tensor in zip(some, self._look([missing[key][1] for key in some]), strict=True):
-                    fresh[key] = tensor.clone()  # a slice would keep the whole group in memory
+                looked = self._look([missing[key][0] for key in some], alone=missing[some[0]][1])
+                for key, sight in zip(some, looked, strict=True):
+                    # copies: a slice would keep the whole group in memory
+                    fresh[key] = Sight(tuple(part.clone() for part in sight.parts), sight.grid, sight.used)
                     with self._lock:
-                        self._features.put(key, fresh[key], _bytes(tensor))
+                        self._features.put(key, fresh[key], sight.bytes)
         return fresh
 
-    def _look(self, pixels: Sequence[Pixels]) -> Sequence[Tensor]:
-        """Return the features of pictures whose pixels have one shape."""
-        inputs = {name: torch.cat([one[name] for one in pixels]).to(self._device) for name in pixels[0]}
-        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
-        features: Sequence[Tensor] = self._model.get_image_features(**inputs, return_dict=True).pooler_output
-        return features
+    def _look(self, pixels: Sequence[Pixels], *, alone: bool = True) -> Sequence[Sight]:
+        """Return what pictures whose pixels have one shape become."""
+        return self._eyes.look(pixels, alone=alone, device=self._device)
 
-    def _take(self, medium: Media) -> Pixels | PictureError:
+    def _key(self, glance: Glance) -> str:
+        medium, alone = glance
+        name = medium.digest or f"path:{medium.source}"
+        company = "" if alone or not self._eyes.minds_company else " among others"
+        return f"{medium.kind}{company} {name}"
+
+    def _take(self, glance: Glance) -> Pixels | PictureError:
         with self._lock:
-            found = self._pixels.pop(_key(medium))
-        return self._open(medium) if found is None else found
+            found = self._pixels.pop(self._key(glance))
+        return self._open(glance) if found is None else found
 
-    def _open(self, medium: Media) -> Pixels | PictureError:
+    def _open(self, glance: Glance) -> Pixels | PictureError:
+        medium, alone = glance
         pixels: Pixels | PictureError
         try:
-            pixels = self._process(open_image(medium.source))
+            if medium.kind == "video":
+                pixels = self._eyes.clip(frames(medium.source, CLIP_FRAMES))
+            else:
+                pixels = self._eyes.picture(open_image(medium.source), alone=alone)
         except PictureError as error:
             pixels = error
         with self._lock:
-            self._pixels.put(_key(medium), pixels, 0 if isinstance(pixels, PictureError) else _bytes(*pixels.values()))
+            self._pixels.put(
+                self._key(glance), pixels, 0 if isinstance(pixels, PictureError) else _bytes(*pixels.values())
+            )
         return pixels
-
-    def _process(self, image: Image.Image) -> Pixels:
-        """Return what the tower is given for one picture: pixel values, and sizes where the family wants them."""
-        found = self._processor(images=[image], return_tensors="pt")
-        names = ("pixel_values", "image_sizes") if self._model.config.model_type != "llava" else ("pixel_values",)
-        return {name: found[name] for name in names}
 
 
 class _Kept(Generic[T]):
@@ -152,10 +164,6 @@ class _Kept(Generic[T]):
         self._bytes += size
         while self._bytes > self._most and len(self._values) > 1:
             self._bytes -= self._values.popitem(last=False)[1][1]
-
-
-def _key(medium: Media) -> str:
-    return medium.digest or f"path:{medium.source}"
 
 
 def _bytes(*tensors: Tensor) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from lookwise.models.hf.attention import Packed
 from lookwise.models.hf.layout import Row, lay_out, packs
 from lookwise.models.hf.network import Network
 
@@ -31,7 +30,7 @@ def rank(network: Network, rows: Sequence[Row]) -> list[list[float]]:
 def _score(network: Network, rows: Sequence[Row]) -> list[list[float]]:
     """Score one pack.  Logits are wanted at each prompt's end and at each node, and nowhere else."""
     pack = lay_out(rows, network.device)
-    logits = network.pack_logits(pack, Packed(pack.spans, padded=network.padded))
+    logits = network.pack_logits(pack, network.plan(pack))
     base = 0
     sources: list[int] = []
     tokens: list[int] = []

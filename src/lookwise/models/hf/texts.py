@@ -1,30 +1,70 @@
-"""What turns text into tokens: a checkpoint's tokenizer, chat template and, for a model that sees, its processor.
+"""What turns text into tokens: a checkpoint's tokenizer, chat template, image processor.
 
 In: a `Place`.  Out: `Texts`.  Checkpoints with the same tokenizer files share one `Texts`, and with it the tokens of
-prompts: five judges of one family read a prompt once.  It loads no weights.
+prompts: five judges of one family read a prompt once.  It loads no weights, and of a processor only the parts that can
+be had without torchvision.
 """
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from transformers import AutoProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPImageProcessorPil
 
 from lookwise.errors import ModelError
-from lookwise.models.hf.families import family_of, sees_pictures
+from lookwise.models.hf.eyes import CLIP_FRAMES, FRAME_BY_FRAME
+from lookwise.models.hf.families import ABILITIES, Abilities, family_of
 from lookwise.models.hf.faults import FAULTS, cannot
 from lookwise.models.place import Place, text_digest
 
-__all__ = ["Texts", "Words", "load_texts"]
+__all__ = ["Places", "Texts", "Words", "load_texts"]
 
 _REMEMBERED = 16_384
 """Texts whose tokens are kept: the loop measures a window of them before it asks."""
 
 _OPEN_AT_ONCE = 4
 """Tokenizers that are kept for models still to be opened."""
+
+_PROCESSOR = "processor_config.json"
+_STEPS = (
+    "size",
+    "crop_size",
+    "do_resize",
+    "do_center_crop",
+    "do_rescale",
+    "rescale_factor",
+    "do_normalize",
+    "image_mean",
+    "image_std",
+    "resample",
+    "do_convert_rgb",
+    "patch_size",
+    "temporal_patch_size",
+    "merge_size",
+    "min_pixels",
+    "max_pixels",
+)
+"""Settings that processors of clips and of pictures share."""
+
+_TEMPLATES: Mapping[str, str] = {
+    "blip-2": (
+        "{%- for m in messages -%}{%- for p in m['content'] -%}"
+        "{%- if p['type'] == 'image' -%}<image>{{ bos_token }}{%- endif -%}"
+        "{%- endfor -%}{%- endfor -%}"
+        "{%- for m in messages -%}"
+        "{{ 'Question: ' if m['role'] == 'user' else ' Answer: ' }}"
+        "{%- for p in m['content'] if p['type'] == 'text' -%}{{ p['text'] | trim }}{%- endfor -%}"
+        "{%- endfor -%}"
+        "{%- if add_generation_prompt -%}{{ ' Answer:' }}{%- else -%}{{ eos_token }}{%- endif -%}"
+    )
+}
+"""Prompts of families that were never given a chat template: here that of their authors' examples."""
 
 _open: OrderedDict[str, Texts] = OrderedDict()
 """Tokenizers by the digest of their files: a cache of pure content, which nobody can tell from loading them anew."""
@@ -52,37 +92,116 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """How a template's text marks media: the token of a picture and of a clip (None: it has none).
+
+    `rewrite` turns what the template writes for a medium into what the model was trained on, before it is tokenised.
+    """
+
+    picture: int | None = None
+    clip: int | None = None
+    rewrite: tuple[tuple[str, str], ...] = ()
+    frames: int = 0
+    """Pictures that a clip stands as, for families without clips of their own kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
-    """A tokenizer, its memory, the processor of a model that sees, and the chat template."""
+    """A tokenizer, its memory, the chat template; for a model that sees, its image processors and marks of media."""
 
     tokenizer: Any
     words: Words
-    processor: Any | None
     template: str
+    abilities: Abilities
+    places: Places = Places()
+    image_processor: Any | None = None
+    clip_processor: Any | None = None
 
 
 def load_texts(place: Place) -> Texts:
     """Return a checkpoint's tokenizer and template; without a template it is an error, before weights load."""
-    key = f"{family_of(place.folder, place.spec)}/{text_digest(place)}"
+    family = family_of(place.folder, place.spec)
+    try:
+        marks = _marks(place.folder) if ABILITIES[family].pictures != "none" else (None, None)
+    except FAULTS as error:
+        raise cannot(place.spec, "config.json", error) from error
+    key = f"{family}/{marks}/{text_digest(place)}"
     found = _open.get(key)
     if found is None:
-        found = _open[key] = _load(place)
+        found = _open[key] = _load(place, family, marks)
         if len(_open) > _OPEN_AT_ONCE:
             _open.popitem(last=False)
     return found
 
 
-def _load(place: Place) -> Texts:
+def _load(place: Place, family: str, marks: tuple[int | None, int | None]) -> Texts:
     folder = str(place.folder)
+    images = clips = None
     try:
-        auto: Any = AutoProcessor  # its own annotations are incomplete
-        processor = auto.from_pretrained(folder) if sees_pictures(place.folder, place.spec) else None
-        tokenizer: Any = processor.tokenizer if processor is not None else AutoTokenizer.from_pretrained(folder)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        if ABILITIES[family].pictures != "none":
+            auto: Any = AutoImageProcessor  # its own annotations are incomplete
+            images = auto.from_pretrained(folder, backend="pil", local_files_only=True)
+            clips = _clip_processor(place.folder, images)
     except FAULTS as error:
         raise cannot(place.spec, "tokenizer", error) from error
-    template = getattr(processor, "chat_template", None) or tokenizer.chat_template
+    template = _template(place.folder) or tokenizer.chat_template or _TEMPLATES.get(family)
     if not isinstance(template, str):
         raise ModelError(f"model {place.spec!r} has no chat template; put a chat_template.jinja into its folder")
     if not tokenizer.is_fast:
         raise ModelError(f"model {place.spec!r} has no tokenizer.json; save its tokenizer in the fast format")
-    return Texts(tokenizer, Words(tokenizer), processor, template)
+    places = _places(tokenizer, family, marks, place.spec)
+    return Texts(tokenizer, Words(tokenizer), template, ABILITIES[family], places, images, clips)
+
+
+def _marks(folder: Path) -> tuple[int | None, int | None]:
+    """Return the tokens that stand for a picture and for a clip, by the model's configuration."""
+    config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    return getattr(config, "image_token_id", None), getattr(config, "video_token_id", None)
+
+
+def _places(tokenizer: Any, family: str, marks: tuple[int | None, int | None], spec: str) -> Places:
+    picture, clip = marks
+    if ABILITIES[family].pictures == "none":
+        return Places()
+    if picture is None:
+        raise ModelError(f"model {spec!r}: its config.json names no image token; add image_token_id")
+    if family not in FRAME_BY_FRAME:
+        return Places(picture, clip)
+    mark = str(tokenizer.convert_ids_to_tokens(picture))
+    fenced = f"{tokenizer.start_image_token}{mark}{tokenizer.end_image_token}"
+    shown = "\n".join(f"Frame{i + 1}: {mark}" for i in range(CLIP_FRAMES))
+    return Places(picture, None, ((str(tokenizer.video_token), shown), (mark, fenced)), CLIP_FRAMES)
+
+
+def _clip_processor(folder: Path, images: Any) -> Any | None:
+    """Return what prepares a clip's frames, one by one.
+
+    The published processors of clips need torchvision; their settings are those of a picture's, and so are their steps.
+    A checkpoint that says nothing of clips takes them by what it says of pictures.
+    """
+    named = _json(folder / "video_preprocessor_config.json") or _json(folder / _PROCESSOR).get("video_processor")
+    settings = named if isinstance(named, dict) else _json(folder / "preprocessor_config.json")
+    kept = {name: settings[name] for name in _STEPS if settings.get(name) is not None}
+    if hasattr(images, "temporal_patch_size"):
+        return type(images)(**kept)
+    return CLIPImageProcessorPil(**{"size": images.size, "do_center_crop": "crop_size" in kept, **kept})
+
+
+def _template(folder: Path) -> str | None:
+    """Return the template of a checkpoint's processor; a tokenizer beside it may have another, or the same."""
+    path = folder / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    for name in ("chat_template.json", _PROCESSOR):
+        found = _json(folder / name).get("chat_template")
+        if isinstance(found, str):
+            return found
+    return None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    value = json.loads(path.read_text(encoding="utf-8"))
+    return value if isinstance(value, dict) else {}
