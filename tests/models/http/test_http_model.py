@@ -204,19 +204,29 @@ def test_a_server_that_is_not_there_ends_the_run_and_names_the_cure() -> None:
     made.close()
     model = HttpModel(parse(spec), patience=Patience(attempts=2, first=0.01))
     try:
-        with pytest.raises(ModelError, match=r"no server there.*start it, or mend the address"):
+        with pytest.raises(ModelError, match=r"cannot be reached.*start it, or mend the address"):
             model.answer(many(100))
     finally:
         model.close()
 
 
-def test_a_server_that_only_fails_ends_the_run(server: ChatServer, opened: Opened) -> None:
-    server.script = lambda asked: Answer({"error": "broken"}, 500) if asked.number > 20 else OK
+@pytest.mark.parametrize("status", [500, 400])
+def test_a_server_that_only_fails_ends_the_run(server: ChatServer, opened: Opened, status: int) -> None:
+    server.script = lambda asked: Answer({"error": "broken"}, status) if asked.number > 20 else OK
     got: list[int] = []
-    with pytest.raises(ModelError, match=f"{GIVE_UP} requests in a row.*500: broken.*same command again"):
+    with pytest.raises(ModelError, match=f"{GIVE_UP} requests in a row.*{status}: broken.*same command again"):
         collect(opened(patience=Patience(attempts=2, first=0.01)), many(200), got)
     assert len(got) == 21
     assert len({asked.text for asked in server.asked}) < 100
+
+
+def test_an_address_that_is_none_ends_the_run() -> None:
+    model = HttpModel(parse("http://shop..example/v1#m"), patience=Patience(attempts=2, first=0.01))
+    try:
+        with pytest.raises(ModelError, match=r"model on http://shop\.\.example/v1"):
+            model.answer(many(3))
+    finally:
+        model.close()
 
 
 def test_a_server_that_goes_away_for_a_moment_is_waited_for(server: ChatServer, opened: Opened) -> None:

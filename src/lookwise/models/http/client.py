@@ -97,6 +97,9 @@ class Client:
                     return value
                 except Again as again:
                     trouble = again
+                except Failed as fault:
+                    self._count(fault.reason)
+                    raise
             await self._recover(trouble, attempt, began)
 
     async def fetch(self, method: str, path: str, most: int = MAX_BODY, files: Any = None) -> str:
@@ -118,18 +121,22 @@ class Client:
         if self.stopped is not None:
             raise Failed(f"not tried again, since the run stops; the last attempt: {trouble.reason}")
         if attempt >= min(self.patience.attempts, trouble.most or self.patience.attempts):
-            self._lost += 1
             if trouble.absent and not self._reached:
-                raise Stop(
-                    f"model on {self._endpoint.base}: no server there ({trouble.reason}); start it, or mend the address"
-                )
-            if self._lost >= GIVE_UP:
-                raise Stop(
-                    f"model on {self._endpoint.base}: {GIVE_UP} requests in a row without a usable answer, the last "
-                    f"after {attempt} attempts: {trouble.reason}; see to the server and give the same command again"
-                )
-            raise Failed(f"no usable answer in {attempt} attempts, the last: {trouble.reason}")
+                where = f"model on {self._endpoint.base}"
+                raise Stop(f"{where} cannot be reached ({trouble.reason}); start it, or mend the address")
+            reason = f"no usable answer in {attempt} attempts, the last: {trouble.reason}"
+            self._count(reason)
+            raise Failed(reason)
         await asyncio.sleep(max(trouble.wait, self.patience.pause(attempt)))
+
+    def _count(self, reason: str) -> None:
+        """Take note of a request that failed; many in a row mean that the server, not the request, is at fault."""
+        self._lost += 1
+        if self._lost >= GIVE_UP:
+            raise Stop(
+                f"model on {self._endpoint.base}: {GIVE_UP} requests in a row failed, the last with: {reason}; see to "
+                "the server and give the same command again"
+            )
 
     async def once(
         self, method: str, path: str, most: int = MAX_BODY, *, content: bytes | None = None, files: Any = None
@@ -146,6 +153,8 @@ class Client:
         except httpx2.ConnectError as error:
             absent, why = not self._reached, self._clean(_cause(error))
             raise Again(f"connection: {why}", most=_CALLS if absent else None, absent=absent) from None
+        except httpx2.InvalidURL as error:
+            raise Stop(f"model on {self._endpoint.base}: no usable address ({error}); mend it") from None
         except httpx2.HTTPError as error:
             raise Again(f"connection: {self._clean(_cause(error))}") from None
         self._reached = True
