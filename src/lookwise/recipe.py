@@ -22,7 +22,9 @@ class Recipe:
     # data
     data: str = "bazaar"
     """`bazaar` generates the shop; otherwise a path: MMECInstruct's layout, a table, or a named source's folder."""
-    source: Literal["auto", "bazaar", "mmecinstruct", "table", "grocery"] = "auto"
+    source: Literal["auto", "bazaar", "mmecinstruct", "ecommmmu", "table", "grocery"] = "auto"
+    benchmark: Literal["mmecinstruct", "ecommmmu"] = "mmecinstruct"
+    """The shape that the generated shop takes: one picture a product, or eight."""
     tasks: tuple[str, ...] = ()
     seed: int = 7
     samples_train: int = 0
@@ -44,6 +46,15 @@ class Recipe:
     ballot_tokens: int = 16
     tie: Literal["drop", "keep", "published"] = "drop"
     audit: float = 0.0
+    # pictures themselves: their worth, measured and predicted
+    assessor: str = ""
+    """The model whose answers with and without a picture measure its worth; "" is the reader, untuned."""
+    assessing: Literal["rank", "generate"] = "rank"
+    verifier: str = ""
+    """The model that tells that worth beforehand; "" is the reader."""
+    verifying: Literal["tuned", "zero-shot"] = "tuned"
+    look_price: float = 0.0
+    """What a look costs, in nats of gain, when the threshold of `visuals:predicted/threshold` is chosen."""
     # what is compared
     policies: tuple[str, ...] = ("none", "captions:always", "captions:vote")
     reader: str = "tiny:reader-s"
@@ -84,6 +95,17 @@ class Recipe:
     def unlimited(self) -> Recipe:
         """Return the recipe without its limits on servers: two that are equal so are one experiment."""
         return replace(self, http_concurrency=64, budget_requests=0, budget_tokens=0, budget_money=0.0)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether a policy goes by what a verifier says of the pictures."""
+        names = (*self.policies, *self.tune_on)
+        return any(name.startswith(("visuals:predicted", "visuals:random@predicted")) for name in names)
+
+    @property
+    def teaches_verifier(self) -> bool:
+        """Whether the run tunes that verifier: readers then learn from the other half of the samples."""
+        return self.predicts and self.verifying == "tuned"
 
     @property
     def samples(self) -> dict[str, int]:

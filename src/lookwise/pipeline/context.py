@@ -96,6 +96,11 @@ class Context:
         """Return the folder of a model that the run trains itself."""
         return self.folder / "models" / name
 
+    @property
+    def verifier_folder(self) -> Path:
+        """The folder of the verifier's adapter."""
+        return self.folder / "adapters" / "verifier"
+
     def spec(self, spec: str) -> str:
         """Return a spec that opens: a model from scratch is a checkpoint in the run's folder."""
         scheme, _, name = spec.partition(":")
@@ -106,7 +111,10 @@ class Context:
         names = scratch_models(self.recipe).get(stage)
         if names is not None:
             return all((self.model_folder(name) / "card.json").is_file() for name in names)
-        return (self.folder / "scores.json").exists() if stage == "scores" else is_complete(self.rows_folder(stage))
+        if stage == "verifier":
+            return not self.recipe.teaches_verifier or (self.verifier_folder / "card.json").is_file()
+        file = {"scores": "scores.json", "gates": "gates.json"}.get(stage)
+        return (self.folder / file).exists() if file else is_complete(self.rows_folder(stage))
 
     def read(self, stage: str, kind: type[S]) -> list[S]:
         """Return a finished stage's rows."""

@@ -20,7 +20,7 @@ from lookwise.errors import DataError, RecipeError
 from lookwise.recipe import Recipe
 from lookwise.rows import Prediction, Utility
 from lookwise.sample import Sample
-from lookwise.sources import grocery, mmecinstruct
+from lookwise.sources import ecommmmu, grocery, mmecinstruct
 from lookwise.sources.rejected import Rejected
 from lookwise.sources.table import read_table
 from lookwise.task import Task
@@ -47,7 +47,8 @@ class Data:
             from lookwise.bazaar.build import build
 
             tasks = [task.short for task in self.tasks.values()]
-            build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most)
+            layout = self.recipe.benchmark
+            build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most, layout)
         elif not self.path.exists():
             raise DataError(f"no data at {self.path}; give its place with --set data=PATH")
 
@@ -67,7 +68,7 @@ class Data:
 
     def read(self) -> Iterator[Sample | Rejected]:
         """Yield the samples of the run's tasks, at most the recipe's number per task and split."""
-        tuning = ("train", "val") if self.recipe.readers != "zero-shot" else ()
+        tuning = ("train", "val") if self.recipe.readers != "zero-shot" or self.recipe.predicts else ()
         return self.capped(self._rows((*tuning, *self.recipe.test_splits)))
 
     def capped(self, rows: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
@@ -94,6 +95,9 @@ class Data:
         if self.kind == "grocery":
             shorts = [t.short for t in self.tasks.values()]
             return grocery.read(self.path, tasks=shorts, splits=splits, seed=self.recipe.seed)
+        if _benchmark(self.recipe) == ecommmmu.BENCHMARK:
+            known = [split for split in splits if split in ecommmmu.SPLITS]
+            return ecommmmu.read(self.path, tasks=[t.short for t in self.tasks.values()], splits=known)
         file = self.path / "dataset.json" if self.path.is_dir() else self.path
         return mmecinstruct.read(file, tasks=[t.short for t in self.tasks.values()], splits=splits)
 
@@ -137,8 +141,8 @@ def open_data(recipe: Recipe, folder: Path, prompts: Path | None) -> Data:
         return _own_data(recipe, prompts)
     if recipe.caption_folds and kind != "grocery":
         raise RecipeError(f"caption_folds: only the grocery source says which pictures belong together, not {kind!r}")
-    benchmark = reworded(find_benchmark("grocery" if kind == "grocery" else "mmecinstruct"), recipe.prompts, prompts)
-    wanted = {find_task(name).name for name in recipe.tasks} or {task.name for task in benchmark.tasks}
+    benchmark = reworded(find_benchmark(_benchmark(recipe)), recipe.prompts, prompts)
+    wanted = {find_task(name, benchmark.name).name for name in recipe.tasks} or {t.name for t in benchmark.tasks}
     tasks = {task.name: task for task in benchmark.tasks if task.name in wanted}
     path = folder / "data" if kind == "bazaar" else Path(recipe.data)
     data = Data(kind, path, MappingProxyType(tasks), recipe)
@@ -160,6 +164,12 @@ def _kind(recipe: Recipe) -> str:
     if recipe.source != "auto":
         return recipe.source
     return "bazaar" if recipe.data == "bazaar" else "mmecinstruct"
+
+
+def _benchmark(recipe: Recipe) -> str:
+    """Return the benchmark whose tasks a run has: the source's own, or the shape that the shop takes."""
+    kind = _kind(recipe)
+    return kind if kind in ("grocery", "ecommmmu", "mmecinstruct") else recipe.benchmark
 
 
 def _generated(recipe: Recipe) -> dict[str, int]:

@@ -20,7 +20,7 @@ from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
 from lookwise.inference import Display
 from lookwise.models.open import check_spec
-from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps, scratch_steps
+from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps, scratch_steps, utility_steps
 from lookwise.pipeline.context import SCRATCH, Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.spending import check_remote, opened_budget
@@ -42,7 +42,11 @@ STEPS: Mapping[str, Step] = {
     "text_models": scratch_steps.text_models,
     "ballots": picture_steps.ballots,
     "utilities": data_steps.utilities,
+    "measured": utility_steps.measured,
+    "verifier": utility_steps.verifier,
+    "predicted": utility_steps.predicted,
     "evidence": picture_steps.evidence,
+    "gates": utility_steps.gates,
     "adapters": reader_steps.adapters,
     "predictions": reader_steps.predictions,
     "scores": score_steps.scores,
@@ -68,8 +72,8 @@ def check_names(recipe: Recipe) -> None:
     for policy in (*recipe.policies, *recipe.tune_on):
         parse_policy(policy, recipe.judges)
     scratch_steps.check_scratch(recipe)
-    for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader):
-        if not spec.startswith(f"{SCRATCH}:"):
+    for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader, recipe.assessor, recipe.verifier):
+        if spec and not spec.startswith(f"{SCRATCH}:"):
             check_spec(spec)
     check_remote(recipe)
 

@@ -2,16 +2,18 @@
 
 Each step reads finished rows, runs one stage through the loop, and writes its rows.  A step asks for no more than the
 recipe's policies need: training pictures are captioned only when a reader is tuned on captions, and judged only when a
-policy there looks at ballots.
+policy there looks at ballots.  Of a product with several pictures the first, its main one, is captioned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lookwise.inference import run_stage
 from lookwise.model import Generate, Rank
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
+from lookwise.pipeline.utility_steps import threshold
 from lookwise.rows import Ballot, Caption, Evidence, Utility
 from lookwise.sample import Sample
 from lookwise.stages.caption import CaptionStage
@@ -42,7 +44,7 @@ def splits_for(context: Context, need: object) -> tuple[str, ...]:
 def captions(context: Context) -> None:
     """Caption every picture that a policy may show."""
     recipe = context.recipe
-    samples = [s for s in context.samples(splits_for(context, _captioned)) if s.visuals]
+    samples = [_main_pictures(s) for s in context.samples(splits_for(context, _captioned)) if s.visuals]
     folds = context.data.folds()
     stage = CaptionStage(
         tasks=context.tasks,
@@ -57,6 +59,14 @@ def captions(context: Context) -> None:
         stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
     )
     context.write("captions", Caption, [row for s in samples for row in rows[s.id]])
+
+
+def _main_pictures(sample: Sample) -> Sample:
+    """Return the sample with the first picture of each slot alone."""
+    first: dict[str, int] = {}
+    for visual in sample.visuals:
+        first[visual.slot] = min(visual.candidate, first.get(visual.slot, visual.candidate))
+    return replace(sample, visuals=tuple(v for v in sample.visuals if v.candidate == first[v.slot]))
 
 
 def ballots(context: Context) -> None:
@@ -89,6 +99,9 @@ def evidence(context: Context) -> None:
         truth=by_sample(context.read("utilities", Utility)),
         tie=recipe.tie,
         seed=recipe.seed,
+        measured=by_sample(context.read("measured", Utility)),
+        predicted=by_sample(context.read("predicted", Utility)),
+        threshold=threshold(context),
     )
     parts: list[tuple[Sequence[Policy], list[Sample]]] = [
         (context.tuning_policies, context.samples(TUNING_SPLITS)),

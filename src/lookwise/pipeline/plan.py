@@ -30,8 +30,8 @@ def plan(recipe: Recipe, folder: Path, prompts: Path | None) -> list[str]:
     tuned = [p for p in policies if p.name in recipe.tune_on and recipe.readers != "zero-shot"]
     samples = list(_samples(data))
     counts = Counter((s.task, s.split) for s in samples)
-    captioned = {s for p in tuned if p.form for s in TUNING_SPLITS} | {
-        s for p in policies if p.form for s in recipe.test_splits
+    captioned = {s for p in tuned if p.form == "captions" for s in TUNING_SPLITS} | {
+        s for p in policies if p.form == "captions" for s in recipe.test_splits
     }
     captions = _captions(data, [s for s in samples if s.split in captioned])
     tested = sum(n for (_, split), n in counts.items() if split in recipe.test_splits)
@@ -57,14 +57,14 @@ def _samples(data: Data) -> Iterator[Sample]:
     if data.kind != "bazaar":
         yield from (row for row in data.read() if isinstance(row, Sample))
         return
-    from lookwise.bazaar.cases import SPLITS
-    from lookwise.bazaar.samples import make_split
+    from lookwise.bazaar.layouts import LAYOUTS
 
-    for split in SPLITS:
+    layout = LAYOUTS[data.recipe.benchmark]
+    for split in layout.splits:
         count = data.recipe.samples[split]
         if count:
             tasks = [task.short for task in data.tasks.values()]
-            made = (m.sample for m in make_split(data.recipe.seed, split, count, tasks, data.most))
+            made = (m.sample for m in layout.make(data.recipe.seed, split, count, tasks, data.most))
             yield from (row for row in data.capped(made) if isinstance(row, Sample))
 
 

@@ -95,7 +95,8 @@ def _answer(
         budget = opened_budget(recipe, replies, ledger.run)
         context = Context(asked, folder, data, replies, ledger, display, budget)
         context.write("samples", Sample, samples)
-        context.write("utilities", Utility, [])
+        for stage in ("utilities", "measured", "predicted"):
+            context.write(stage, Utility, [])
         for stage, step in (
             ("captions", picture_steps.captions),
             ("ballots", picture_steps.ballots),
@@ -107,13 +108,17 @@ def _answer(
     return {row.sample_id: row for row in answers}
 
 
+_UNFIT = ("random", "oracle", "predicted")
+"""Selectors that new rows cannot be answered under: they need the truth, other samples, or the verifier's word."""
+
+
 def _choose(context: Context, policy: str | None) -> _Chosen:
     """Return the policy asked for, or the one that did best on validation data."""
     options: dict[str, list[tuple[Reader, str]]] = {}
     for reader, spec in readers(context):
         options.setdefault(reader.tuned_on or "none", []).append((reader, spec))
     known = {p.name: p for p in context.policies}
-    usable = [name for name in options if name in known and known[name].selector not in ("random", "oracle")]
+    usable = [name for name in options if name in known and known[name].selector not in _UNFIT]
     if policy is not None and policy not in usable:
         raise RunError(f"{context.folder} has no reader for policy {policy!r}; {nearest(policy, usable)}")
     names = [policy] if policy is not None else usable

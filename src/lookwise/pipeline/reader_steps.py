@@ -12,16 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookwise.benchmarks.rendering import answer_conversation
 from lookwise.inference import ModelSource, run_stage
+from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.pipeline.context import Context, by_sample, slug
+from lookwise.pipeline.utility_steps import readers_half
 from lookwise.rows import Caption, Evidence, Prediction
 from lookwise.sample import Sample
 from lookwise.stages.answer import AnswerStage, Reader
-from lookwise.stages.evidence import shown_captions
+from lookwise.stages.evidence import shown_captions, shown_visuals
 from lookwise.training.examples import Example
 from lookwise.training.tune import TuneSettings, tune
+from lookwise.training.utility import reader_examples
 
 if TYPE_CHECKING:
     from lookwise.training.together import Job
@@ -37,10 +39,19 @@ Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
 def shown_by_policy(context: Context) -> Shown:
     """Return the captions that each policy shows, from the evidence rows."""
     captions = by_sample(context.read("captions", Caption))
+    return {policy: shown_captions(rows, captions) for policy, rows in _evidence(context).items()}
+
+
+def pictures_by_policy(context: Context, samples: Sequence[Sample]) -> dict[str, dict[str, tuple[Media, ...]]]:
+    """Return the pictures that each policy shows of these samples, from the evidence rows."""
+    return {policy: shown_visuals(rows, samples) for policy, rows in _evidence(context).items()}
+
+
+def _evidence(context: Context) -> dict[str, list[Evidence]]:
     groups: dict[str, list[Evidence]] = {}
     for row in context.read("evidence", Evidence):
         groups.setdefault(row.policy, []).append(row)
-    return {policy: shown_captions(rows, captions) for policy, rows in groups.items()}
+    return groups
 
 
 def adapter_folder(context: Context, policy: str, task: str | None) -> Path:
@@ -52,16 +63,6 @@ def adapter_folder(context: Context, policy: str, task: str | None) -> Path:
 def _groups(context: Context) -> list[str | None]:
     """Return the tasks that get a reader of their own, or [None] for one generalist."""
     return [None] if context.recipe.training == "generalist" else list(context.tasks)
-
-
-def _examples(context: Context, samples: Sequence[Sample], shown: Mapping[str, Mapping[str, str]]) -> list[Example]:
-    rows = []
-    for sample in samples:
-        task = context.tasks[sample.task]
-        if sample.target is not None:
-            talk = answer_conversation(task, sample, shown.get(sample.id, {}))
-            rows.append(Example(talk, sample.target, sample.task, task.answers(sample)))
-    return rows
 
 
 def _settings(context: Context) -> TuneSettings:
@@ -87,12 +88,18 @@ def adapters(context: Context) -> None:
     from lookwise.training.together import train_together
 
     shown = shown_by_policy(context)
-    train, val = context.samples(["train"]), context.samples(["val"])
+    train, val = (readers_half(context, context.samples([split])) for split in ("train", "val"))
+    pictures = pictures_by_policy(context, [*train, *val])
     jobs = []
     for policy in context.tuning_policies:
         for task in _groups(context):
             lessons, checks = (
-                _examples(context, [s for s in part if task in (None, s.task)], shown.get(policy.name, {}))
+                reader_examples(
+                    context.tasks,
+                    [s for s in part if task in (None, s.task)],
+                    shown.get(policy.name, {}),
+                    pictures.get(policy.name, {}),
+                )
                 for part in (train, val)
             )
             jobs.append((_job(context, policy.name, task, lessons, checks), _letters(lessons)))
@@ -174,6 +181,7 @@ def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tup
         shown={p.name: shown.get(p.name, {}) for p in context.policies},
         want=None if recipe.answering == "rank" else Generate(max_new_tokens=recipe.answer_tokens),
         rule=recipe.rule,
+        pictures=pictures_by_policy(context, samples),
     )
     models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
     rows = run_stage(

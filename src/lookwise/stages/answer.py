@@ -7,10 +7,11 @@ when nothing could be read.  Policies that show the same of a sample are one cal
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lookwise.benchmarks.rendering import answer_conversation
 from lookwise.inference import Answered, Ask
+from lookwise.message import Media
 from lookwise.model import Generate, Rank, Request
 from lookwise.rows import Prediction
 from lookwise.sample import Sample
@@ -34,8 +35,8 @@ class Reader:
 class AnswerStage:
     """Ask every reader under every policy.
 
-    `shown[policy][sample id]` gives the captions shown, by slot.  `want` None ranks the task's answers, a `Generate`
-    asks for free text, which the task's parser reads by `rule`.
+    `shown[policy][sample id]` gives the captions shown, by slot, and `pictures` likewise the pictures.  `want` None
+    ranks the task's answers, a `Generate` asks for free text, which the task's parser reads by `rule`.
     """
 
     tasks: Mapping[str, Task]
@@ -44,6 +45,7 @@ class AnswerStage:
     want: Generate | None = None
     rule: Rule = "robust"
     name: str = "predictions"
+    pictures: Mapping[str, Mapping[str, Sequence[Media]]] = field(default_factory=dict)
 
     def ask(self, sample: Sample, rows: tuple[Prediction, ...]) -> list[Ask]:
         """Return one request per reader and policy, once."""
@@ -51,7 +53,12 @@ class AnswerStage:
             return []
         task = self.tasks[sample.task]
         want = self.want or Rank(task.answers(sample))
-        talks = {p: answer_conversation(task, sample, shown.get(sample.id, {})) for p, shown in self.shown.items()}
+        talks = {
+            policy: answer_conversation(
+                task, sample, shown.get(sample.id, {}), self.pictures.get(policy, {}).get(sample.id, ())
+            )
+            for policy, shown in self.shown.items()
+        }
         return [
             Ask(reader.model, Request(talk, want), (policy, str(i)))
             for i, reader in enumerate(self.readers)

@@ -183,7 +183,7 @@ def _worth(policy: Policy, sample: Sample, caption: Caption, known: Known) -> bo
     alone may say nothing (two products are the same only if both are seen).
     """
     rows = known.truth.get(sample.id, ())
-    whole = [u for u in rows if u.slot is None]
+    whole = [u for u in rows if u.slot is None and u.candidate == caption.candidate]
     mine = whole or [u for u in rows if u.slot == caption.slot and u.candidate == caption.candidate]
     return any(u.gain is not None and u.gain > 1e-9 for u in mine)
 

@@ -1,0 +1,242 @@
+"""Steps of a run that concern the worth of pictures (SUMEI): measure it, teach a verifier, predict it, judge the gates.
+
+In: samples and the recipe.  Out: `measured` and `predicted` rows, the verifier's adapter, its lessons in the published
+shape (sumei/data/verification), and gates.json: how good the verifier is, its cost curve and threshold, and how well
+each policy of pictures chooses.  A step does no more than the recipe's policies need, and writes empty rows where they
+need nothing.
+
+Half of the training and validation samples, drawn by seed, teaches the verifier; readers are tuned on the other half
+alone.  The threshold is chosen on the readers' half of the validation samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lookwise.bazaar.gallery import RIGHT
+from lookwise.inference import run_stage
+from lookwise.metrics.choice import Look, cost_curve, threshold_at
+from lookwise.metrics.gate import choice_score
+from lookwise.metrics.verifier import VerifierScore, verifier_score
+from lookwise.model import Generate
+from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
+from lookwise.recipe import Recipe
+from lookwise.rows import Evidence, Utility
+from lookwise.runs.files import write_json_atomic
+from lookwise.sample import Sample
+from lookwise.sources.sumei import Exchange, write_exchanges
+from lookwise.stages.evidence import Policy, parse_policy
+from lookwise.stages.visual_utility import UtilityPrediction, VisualUtility
+from lookwise.training.settings import TuneSettings
+from lookwise.training.tune import tune
+from lookwise.training.utility import balanced, halves, verifier_examples
+
+__all__ = [
+    "gates",
+    "measured",
+    "predicted",
+    "readers_half",
+    "threshold",
+    "verifier",
+]
+
+_SHORT = 16
+"""Tokens of a written answer or judgement, as published."""
+
+
+def _looks(policies: Sequence[Policy], selector: str, pick: str | None = None) -> bool:
+    """Return whether a policy of pictures chooses by this selector, itself or through `random@`."""
+    plain = [parse_policy(p.base) if p.base else p for p in policies if p.form == "visuals"]
+    return any(p.selector == selector and pick in (None, p.pick) for p in plain)
+
+
+def _both(context: Context) -> tuple[Policy, ...]:
+    return (*context.policies, *context.tuning_policies)
+
+
+def readers_half(context: Context, samples: Sequence[Sample]) -> list[Sample]:
+    """Return the tuning samples that readers may learn from: all, unless a verifier learns from half of them."""
+    return halves(samples, context.recipe.seed)[1] if context.recipe.teaches_verifier else list(samples)
+
+
+def _verifiers_half(context: Context, split: str) -> list[Sample]:
+    return halves(context.samples([split]), context.recipe.seed)[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------- steps
+
+
+def measured(context: Context) -> None:
+    """Ask the assessor with and without each candidate, of the samples whose measured worth somebody needs."""
+    recipe = context.recipe
+    samples = [s for s in _to_measure(context) if s.visuals]
+    want = None if recipe.assessing == "rank" else Generate(max_new_tokens=_SHORT)
+    spec = recipe.assessor or recipe.reader
+    stage = VisualUtility(context.tasks, "assessor", spec, want, rule=recipe.rule)
+    models = {"assessor": context.source("assessor", spec)}
+    rows = run_stage(
+        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
+    )
+    context.write("measured", Utility, [row for s in samples for row in rows[s.id]])
+
+
+def _to_measure(context: Context) -> list[Sample]:
+    found: list[Sample] = []
+    if context.recipe.teaches_verifier:
+        found += _verifiers_half(context, "train")
+    if context.recipe.teaches_verifier or _looks(_both(context), "predicted", "threshold"):
+        found += context.samples(["val"])
+    if _looks(context.tuning_policies, "oracle", "measured"):
+        known = {s.id for s in found}
+        found += [s for s in context.samples(TUNING_SPLITS) if s.id not in known]
+    if _looks(context.policies, "oracle", "measured"):
+        found += context.samples(context.recipe.test_splits)
+    return found
+
+
+def verifier(context: Context) -> None:
+    """Tune the verifier on an even share of each judgement; its lessons are kept in the published shape."""
+    if not context.recipe.teaches_verifier:
+        return
+    rows = context.read("measured", Utility)
+    parts: dict[str, list[Any]] = {}
+    report: dict[str, Any] = {}
+    for split in TUNING_SPLITS:
+        samples = _verifiers_half(context, split)
+        mine = {s.id for s in samples}
+        kept, balance = balanced([row for row in rows if row.sample_id in mine], context.recipe.seed)
+        parts[split] = verifier_examples(context.tasks, samples, kept)
+        report[split] = balance.record()
+        told = (Exchange(example.conversation, example.answer) for example in parts[split])
+        write_exchanges(context.folder / "sumei" / "data" / "verification" / f"{split}.json", told, _root(context))
+    card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
+    base = context.spec(_verifier_spec(context.recipe))
+    tune(base, parts["train"], parts["val"], context.verifier_folder, _settings(context), card, context.display)
+
+
+def _root(context: Context) -> Path:
+    return context.data.path if context.data.path.is_dir() else context.data.path.parent
+
+
+def _verifier_spec(recipe: Recipe) -> str:
+    return recipe.verifier or recipe.reader
+
+
+def _settings(context: Context) -> TuneSettings:
+    recipe = context.recipe
+    return TuneSettings(
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        dropout=recipe.dropout,
+        learning_rate=recipe.learning_rate,
+        batch=recipe.batch,
+        epochs=recipe.epochs,
+        warmup=recipe.warmup,
+        seed=recipe.seed,
+        max_tokens=recipe.max_tokens,
+    )
+
+
+def predicted(context: Context) -> None:
+    """Have the verifier judge every candidate of the samples for which a policy goes by its word."""
+    recipe = context.recipe
+    samples = [s for s in _to_predict(context) if s.visuals]
+    want = None if recipe.assessing == "rank" else Generate(max_new_tokens=_SHORT)
+    spec = _verifier_spec(recipe)
+    stage = UtilityPrediction(context.tasks, "verifier", spec, want)
+    if recipe.teaches_verifier:
+        spec = f"{context.spec(spec)}+{context.verifier_folder}"
+    models = {"verifier": context.source("verifier", spec)}
+    rows = run_stage(
+        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
+    )
+    context.write("predicted", Utility, [row for s in samples for row in rows[s.id]])
+
+
+def _to_predict(context: Context) -> list[Sample]:
+    tuning, testing = (_looks(policies, "predicted") for policies in (context.tuning_policies, context.policies))
+    found = readers_half(context, context.samples(TUNING_SPLITS)) if tuning else []
+    if not tuning and _looks(_both(context), "predicted", "threshold"):
+        found += readers_half(context, context.samples(["val"]))
+    return [*found, *(context.samples(context.recipe.test_splits) if testing else ())]
+
+
+# ---------------------------------------------------------------------------------------------------------------- gates
+
+
+def threshold(context: Context) -> float:
+    """Return the probability from which looking pays, at the recipe's price of a look."""
+    return threshold_at(_curve(context), context.recipe.look_price)
+
+
+def _curve(context: Context) -> list[Look]:
+    mine = {s.id for s in readers_half(context, context.samples(["val"]))}
+    known, said = (
+        {name: rows for name, rows in by_sample(context.read(stage, Utility)).items() if name in mine}
+        for stage in ("measured", "predicted")
+    )
+    return cost_curve(said, known)
+
+
+def gates(context: Context) -> None:
+    """Write gates.json: the verifier's scores, its cost curve and threshold, and every policy's choices."""
+    tested = {s.id for s in context.samples(context.recipe.test_splits)}
+    known: dict[str, list[Utility]] = {
+        "truth": [row for row in context.read("utilities", Utility) if row.sample_id in tested],
+        "measured": [row for row in context.read("measured", Utility) if row.sample_id in tested],
+    }
+    said = [row for row in context.read("predicted", Utility) if row.sample_id in tested]
+    shown: dict[str, list[Evidence]] = {p.name: [] for p in context.policies if p.form == "visuals"}
+    for row in context.read("evidence", Evidence):
+        if row.policy in shown and row.sample_id in tested:
+            shown[row.policy].append(row)
+    curve = _curve(context)
+    write_json_atomic(
+        context.folder / "gates.json",
+        _finite(
+            {
+                "threshold": threshold_at(curve, context.recipe.look_price),
+                "look_price": context.recipe.look_price,
+                "cost_curve": [asdict(look) for look in curve],
+                "verifier": {
+                    source: {
+                        "all": _verifier_record(verifier_score(said, rows)),
+                        "right product": _verifier_record(verifier_score(said, rows, RIGHT)),
+                    }
+                    for source, rows in known.items()
+                    if rows and said
+                },
+                "measured_against_truth": _agreement(known["measured"], known["truth"]),
+                "policies": {
+                    name: {source: asdict(choice_score(mine, rows)) for source, rows in known.items() if rows}
+                    for name, mine in shown.items()
+                },
+            }
+        ),
+    )
+
+
+def _verifier_record(score: VerifierScore) -> dict[str, Any]:
+    pairs = [{"known": k, "said": p, "n": n} for (k, p), n in score.confusion.items()]
+    return {**asdict(score), "confusion": pairs}
+
+
+def _agreement(ours: Sequence[Utility], truth: Sequence[Utility]) -> dict[str, Any] | None:
+    """Return how often the measured label is the true one, over candidates that have both."""
+    labels = {(row.sample_id, row.slot, row.candidate): row.label for row in truth}
+    pairs = [(row.label, labels.get((row.sample_id, row.slot, row.candidate))) for row in ours]
+    both = [(one, other) for one, other in pairs if one and other]
+    return {"n": len(both), "equal": sum(a == b for a, b in both) / len(both)} if both else None
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON values: nan and infinity become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,118 @@
+"""SUMEI's steps in a run on the shop with eight pictures a product: measured, predicted, chosen, answered, judged."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lookwise.cli import main
+from lookwise.rows import Evidence, Prediction, Utility
+from lookwise.runs.store import read_rows
+from lookwise.sample import Sample
+
+RECIPE = """
+name: eight
+benchmark: ecommmmu
+tasks: [production_substitute_identification, product_relation_prediction]
+samples_train: 1
+samples_val: 3
+samples_test: 5
+test_splits: [test]
+prompts: tiny
+captioner: scripted:echo
+reader: scripted:first
+verifier: scripted:first
+verifying: zero-shot
+readers: zero-shot
+policies: [none, captions:always, visuals:always, visuals:predicted, visuals:predicted/threshold,
+  visuals:random@predicted, visuals:oracle/measured, visuals:oracle/truth]
+resamples: 20
+"""
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipes") / "eight.yaml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "eight"
+    assert main(["run", str(recipe), "--out", str(out)]) == 0
+    return out
+
+
+def rows(folder: Path, stage: str, kind: type) -> list:
+    return read_rows(folder / "rows" / stage, kind)
+
+
+def test_worth_is_measured_where_needed_and_predicted_where_looked(finished: Path) -> None:
+    samples = {s.id: s for s in rows(finished, "samples", Sample)}
+    assert Counter(s.split for s in samples.values()) == {"train": 2, "val": 6, "test": 10}
+    measured, predicted = rows(finished, "measured", Utility), rows(finished, "predicted", Utility)
+    assert Counter(samples[r.sample_id].split for r in measured) == {"val": 48, "test": 80}
+    assert Counter(samples[r.sample_id].split for r in predicted) == {"val": 48, "test": 80}
+    assert {r.label for r in measured} <= {"redundant", "ineffective"}, "who always says the same gains by no picture"
+    assert {(r.label, r.source) for r in predicted} == {("helpful", "predicted")}
+    assert all(r.probability is not None and 0.25 < r.probability < 1 for r in predicted)
+
+
+def test_policies_show_what_they_choose(finished: Path) -> None:
+    shown = Counter(r.policy for r in rows(finished, "evidence", Evidence) if r.kind == "image")
+    products = sum(len({v.slot for v in s.visuals}) for s in rows(finished, "samples", Sample) if s.split == "test")
+    for policy in ("visuals:always", "visuals:predicted", "visuals:random@predicted"):
+        assert shown[policy] == products
+    assert shown["visuals:predicted/threshold"] == 0, "a gate that gains nothing never looks"
+    assert shown["visuals:oracle/measured"] == 0
+    assert 0 < shown["visuals:oracle/truth"] < products
+    captions = {r.candidate for r in rows(finished, "evidence", Evidence) if r.kind == "caption"}
+    assert captions == {0}
+
+
+def test_every_policy_is_answered_and_scored_with_the_vision_salient_part(finished: Path) -> None:
+    answers = rows(finished, "predictions", Prediction)
+    assert set(Counter(r.policy for r in answers).values()) == {10}
+    scores = json.loads((finished / "scores.json").read_text(encoding="utf-8"))
+    assert {s["benchmark"] for s in scores} == {"ecommmmu"}
+    assert {s["subset"] for s in scores} == {None, "vision-salient"}
+    assert {"ceiling/text", "ceiling/pictures", "visuals:oracle/truth"} <= {s["policy"] for s in scores}
+
+
+def test_gates_are_judged_by_truth_and_measurement(finished: Path) -> None:
+    gates = json.loads((finished / "gates.json").read_text(encoding="utf-8"))
+    truth = {name: of["truth"] for name, of in gates["policies"].items()}
+    assert truth["visuals:oracle/truth"]["regret"] == pytest.approx(0)
+    assert truth["visuals:oracle/truth"]["precision"] == 1.0
+    assert truth["visuals:oracle/truth"]["recall"] == 1.0
+    assert truth["visuals:always"]["looked"] == 10
+    assert truth["visuals:always"]["regret"] > 0
+    assert gates["threshold"] is None, "infinity: never look"
+    assert gates["verifier"]["truth"]["all"]["auc"] == 0.5
+    assert gates["measured_against_truth"]["n"] == 80
+
+
+def test_a_run_cut_off_after_any_step_ends_in_the_same_scores(finished: Path, recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "eight"
+    for stage in ("measured", "predicted", "evidence"):
+        assert main(["run", str(recipe), "--out", str(out), "--until", stage]) == 0
+    assert main(["run", str(recipe), "--out", str(out)]) == 0
+    for file in ("scores.json", "gates.json"):
+        assert (out / file).read_bytes() == (finished / file).read_bytes()
+
+
+def test_a_dry_run_and_a_real_file_of_rows(
+    finished: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(recipe), "--out", str(tmp_path / "dry"), "--dry-run"]) == 0
+    assert "product_substitute_identification test: 5" in capsys.readouterr().out
+    sets = ["source=ecommmmu", f"data={finished / 'data'}", "policies=[none, visuals:always]"]
+    arguments = [word for item in sets for word in ("--set", item)]
+    out = tmp_path / "file"
+    assert main(["run", str(recipe), "--out", str(out), *arguments]) == 0
+    assert rows(out, "utilities", Utility), "the truth beside the file is found"
+    assert Counter(r.policy for r in rows(out, "predictions", Prediction)) == {"none": 10, "visuals:always": 10}
