@@ -367,3 +367,25 @@ def _open_gates(model: Any) -> None:
         for name, weight in model.named_parameters():
             if "gate" in name and weight.numel() == 1:
                 weight.fill_(0.7)
+
+
+_MARKS = {True: "✓", False: "refused"}
+
+
+def table() -> str:
+    """Return the table of docs/models.md."""
+    head = ("family", "checkpoints", "text alone", "pictures", "clips", "system turn", "remarks")
+    rows = [
+        (
+            family.name,
+            family.models,
+            _MARKS[family.most != 1],
+            {0: "refused", 1: "exactly one"}.get(family.most, "one or several"),
+            family.clips or "refused",
+            _MARKS[family.system],
+            family.note,
+        )
+        for family in FAMILIES
+    ]
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

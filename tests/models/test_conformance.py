@@ -23,8 +23,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from lookwise.errors import ModelError
 from lookwise.message import Media, Message, TextPart, system, user
 from lookwise.model import Generate, Rank, Reply, Request
+from lookwise.models.frames import frames
 from lookwise.models.heads import is_tied, untie
-from lookwise.models.open import open_model
+from lookwise.models.hf.eyes import CLIP_FRAMES
+from lookwise.models.open import Needs, check_spec, open_model
 
 OPTIONS = ("yes", "no", "A: very positive", "A: positive", "B")
 TOKENS = 8
@@ -267,8 +269,8 @@ def test_a_family_for_one_picture_and_one_question_says_so(
 ) -> None:
     model = pairs(family).model
     for talk, words in (
-        ((user("no picture"),), "takes exactly one picture with each request, but was given none"),
-        ((user(photos[0], photos[1], "which?"),), "but was given 2; name a llava model"),
+        ((user("no picture"),), "takes exactly one picture with each request, but is given none"),
+        ((user(photos[0], photos[1], "which?"),), "but is given 2; name a llava model"),
         ((system("be brief"), user(photos[0], "?")), "single user's turn"),
     ):
         with pytest.raises(ModelError, match=words):
@@ -277,8 +279,79 @@ def test_a_family_for_one_picture_and_one_question_says_so(
 
 @named([f for f in FAMILIES if f.clips is None and f.most > 1])
 def test_a_family_without_clips_says_which_have_them(family: Family, pairs: Callable[[Family], Pair]) -> None:
-    with pytest.raises(ModelError, match=r"was given a video; give pictures, or name .* llava_onevision, qwen2"):
+    with pytest.raises(ModelError, match=r"is given a video; give pictures, or name .* llava_onevision, qwen2"):
         pairs(family).model.answer([Request((user(Media("a.mp4", "video"), "what?"),), Generate(2))])
+
+
+@named([f for f in SEEING if f.most == 1])
+def test_what_a_family_lacks_is_said_before_it_loads(family: Family, pairs: Callable[[Family], Pair]) -> None:
+    spec = f"hf:{pairs(family).alone.folder}"
+    check_spec(spec, needs=Needs(1, 1))
+    for needs, words in (
+        (Needs(0, 1), "exactly one picture with each request, but is given none; name a llava model"),
+        (Needs(1, 8), "is given 8"),
+        (Needs(1, 1, clips=True), "is given a video"),
+        (Needs(1, 1, turns=True), "holds no conversation"),
+    ):
+        with pytest.raises(ModelError, match=f"^model {spec!r} .*{words}"):
+            check_spec(spec, needs=needs)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Media:
+    """An animation of ten frames, each another picture."""
+    frames = [Image.linear_gradient("L").rotate(25 * i).resize((60, 40)).convert("RGB") for i in range(10)]
+    frames[0].save(tmp_path / "clip.gif", save_all=True, append_images=frames[1:], duration=100)
+    return Media(str(tmp_path / "clip.gif"), "video")
+
+
+@named([f for f in FAMILIES if f.clips])
+def test_a_clip_among_pictures(
+    family: Family, pairs: Callable[[Family], Pair], photos: list[Media], clip: Media
+) -> None:
+    """The frames' pixels are ours; where they stand, what they become and what follows is the model's own pass."""
+    pair = pairs(family)
+    talks = [user(clip, "what moves?"), user(clip, photos[0], "the same?"), user("no clip")]
+    replies = pair.model.answer([Request((t,), w) for t in talks for w in (Rank(OPTIONS), Generate(TOKENS))])
+    assert len({reply.scores for reply in replies[::2]}) == 3
+    clip_only = talks[0]
+    inputs = clip_inputs(pair, clip_only, clip)
+    start = inputs["input_ids"].shape[1]
+    assert replies[0].tokens_in == start
+    assert replies[1].text == pair.alone.write(inputs)
+    for option, score in zip(OPTIONS, replies[0].scores, strict=True):
+        longer = clip_inputs(pair, clip_only, clip, family.lead + option)
+        assert pair.alone.chance(longer, start) == pytest.approx(score, abs=1e-4)
+
+
+def clip_inputs(pair: Pair, talk: Message, clip: Media, more: str = "") -> dict[str, Any]:
+    """Return what the family's own processor would return for a clip of these frames."""
+    family, words = pair.family, pair.alone.words
+    pixels = pair.model._pictures._eyes.clip(frames(clip.source, CLIP_FRAMES))
+    content = [{"type": "video"}, {"type": "text", "text": talk.text}]
+    text = words.apply_chat_template(
+        [{"role": "user", "content": content}], chat_template=families.template(family), tokenize=False,
+        add_generation_prompt=True,
+    )  # fmt: skip
+    marks, given, kind = _clip_marks(family, pixels)
+    ids = words(text.replace(kind, marks) + more, add_special_tokens=False, return_tensors="pt").input_ids
+    if "video_grid_thw" in given:
+        given["mm_token_type_ids"] = (ids == words.convert_tokens_to_ids(kind)).int() * 2
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), **given}
+
+
+def _clip_marks(family: Family, pixels: dict[str, torch.Tensor]) -> tuple[str, dict[str, torch.Tensor], str]:
+    """Return what stands in the text for a clip, the model's inputs, and the template's own mark."""
+    if family.name.startswith("Qwen"):
+        grid = pixels["grid"]
+        given = {"pixel_values_videos": pixels["clip"], "video_grid_thw": grid}
+        return "<|video_pad|>" * (int(grid.prod()) // 4), given, "<|video_pad|>"
+    if family.name == "InternVL":
+        frame = f"<img>{'<IMG_CONTEXT>' * 4}</img>"
+        shown = "\n".join(f"Frame{i + 1}: {frame}" for i in range(CLIP_FRAMES))
+        return shown, {"pixel_values": pixels["frames"]}, "<video>"
+    tokens = CLIP_FRAMES * 4 + (family.name == "LLaVA-OneVision")  # 16 patches pooled to 4, and a line's end
+    return "<video>" * tokens, {"pixel_values_videos": pixels["clip"]}, "<video>"
 
 
 def test_every_family_is_of_the_kind_that_its_checkpoint_says(pairs: Callable[[Family], Pair]) -> None:

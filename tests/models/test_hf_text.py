@@ -152,7 +152,7 @@ def test_turns_that_a_template_refuses_are_an_error_that_names_them(saved: Calla
 
 
 def test_a_text_model_given_a_picture_says_so_by_name(model: HFModel) -> None:
-    with pytest.raises(ModelError, match=r"model 'hf:.*' reads text only, but was given a picture"):
+    with pytest.raises(ModelError, match=r"model 'hf:.*' reads text only, but is given a picture"):
         model.answer([Request((user("see", Media("a.png")),), Generate(1))])
 
 

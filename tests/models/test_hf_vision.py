@@ -158,7 +158,7 @@ def test_the_word_for_a_picture_in_a_user_s_text_makes_no_place_for_one(
 
 def test_a_video_is_refused_by_name(saved: Callable[..., Path]) -> None:
     model = open_model(f"hf:{saved('llava')}")
-    with pytest.raises(ModelError, match="was given a video"):
+    with pytest.raises(ModelError, match="is given a video"):
         model.answer([Request((user(Media("a.mp4", "video"), "what?"),), Generate(2))])
 
 

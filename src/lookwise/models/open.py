@@ -20,13 +20,13 @@ from typing import Literal, NamedTuple
 
 from lookwise.errors import ModelError, nearest
 from lookwise.model import Model
-from lookwise.models.hf.families import sees_pictures
+from lookwise.models.hf.families import Abilities, Needs, abilities_of, lacks
 from lookwise.models.http.budget import Budget
 from lookwise.models.http.spec import parse, read_key
 from lookwise.models.place import digest, locate
 from lookwise.models.scripted import check_scripted, open_scripted
 
-__all__ = ["ModelOptions", "check_spec", "fingerprint", "is_remote", "open_model", "takes_pictures"]
+__all__ = ["ModelOptions", "Needs", "check_spec", "fingerprint", "is_remote", "open_model", "takes_pictures"]
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -57,19 +57,25 @@ def open_model(spec: str, options: ModelOptions | None = None) -> Model:
     return _scheme(spec).open(spec, options or ModelOptions())
 
 
-def check_spec(spec: str, *, pictures: bool = False) -> None:
+def check_spec(spec: str, *, pictures: bool = False, needs: Needs | None = None) -> None:
     """Raise ModelError when a spec names nothing that can be opened, or a text model that would be given `pictures`.
 
-    A hub name that is not on this machine passes: it is fetched, and judged, when it is opened.
+    `needs` says more exactly what its requests will hold, for families that take one picture, or no clips.  A hub name
+    that is not on this machine passes: it is fetched, and judged, when it is opened.
     """
     _scheme(spec).check(spec)
     if pictures and takes_pictures(spec) is False:
         raise ModelError(f"model {spec!r} reads text only, but would be given pictures; name a llava model")
+    can = _scheme(spec).can(spec)
+    reason = lacks(can, needs) if can is not None and needs is not None else None
+    if reason is not None:
+        raise ModelError(f"model {spec!r} {reason}")
 
 
 def takes_pictures(spec: str) -> bool | None:
     """Return whether a model takes pictures; None where that is not known before it is opened."""
-    return _scheme(spec).sees(spec)
+    can = _scheme(spec).can(spec)
+    return None if can is None else can.pictures != "none"
 
 
 def fingerprint(spec: str, options: ModelOptions | None = None) -> str:
@@ -87,7 +93,7 @@ class _Scheme(NamedTuple):
 
     open: Callable[[str, ModelOptions], Model]
     check: Callable[[str], None]
-    sees: Callable[[str], bool | None]
+    can: Callable[[str], Abilities | None]
     fingerprint: Callable[[str, ModelOptions], str]
 
 
@@ -115,9 +121,9 @@ def _check_checkpoint(spec: str) -> None:
     locate(spec, fetch=False)
 
 
-def _checkpoint_sees(spec: str) -> bool | None:
+def _checkpoint_can(spec: str) -> Abilities | None:
     place = locate(spec, fetch=False)
-    return None if place is None else sees_pictures(place.folder, spec)
+    return None if place is None else abilities_of(place.folder, spec)
 
 
 def _checkpoint_fingerprint(spec: str, options: ModelOptions) -> str:
@@ -178,13 +184,14 @@ def _remote_fingerprint(spec: str, options: ModelOptions) -> str:
     return parse(spec).fingerprint
 
 
-_CHECKPOINT = _Scheme(_open_checkpoint, _check_checkpoint, _checkpoint_sees, _checkpoint_fingerprint)
+_ALL = Abilities("many", clips=True)
+_CHECKPOINT = _Scheme(_open_checkpoint, _check_checkpoint, _checkpoint_can, _checkpoint_fingerprint)
 _REMOTE = _Scheme(_open_remote, _check_remote, lambda spec: None, _remote_fingerprint)
 _SCHEMES: Mapping[str, _Scheme] = {
     "tiny": _CHECKPOINT,
     "hf": _CHECKPOINT,
     "scripted": _Scheme(
-        _open_scripted, lambda spec: check_scripted(spec.partition(":")[2]), lambda spec: True, _scripted_fingerprint
+        _open_scripted, lambda spec: check_scripted(spec.partition(":")[2]), lambda spec: _ALL, _scripted_fingerprint
     ),
     "http": _REMOTE,
     "https": _REMOTE,

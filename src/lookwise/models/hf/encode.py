@@ -23,6 +23,8 @@ __all__ = ["Encoded", "Encoder", "OptionError"]
 
 _REMEMBERED = 16_384
 """Trees of options that are kept."""
+_READ = 8_192
+"""Prompts that are kept: a window of the loop is measured first and answered after."""
 
 _PROBE = "answer"
 
@@ -58,6 +60,7 @@ class Encoder:
         marks = [str(texts.tokenizer.convert_ids_to_tokens(token)) for token in sorted(self.places)]
         self._broken = (*self._markers.values(), *marks, *(old for old, _ in self._places.rewrite))
         self._trees: dict[tuple[str, tuple[str, ...]], tuple[int, Tree]] = {}
+        self._read: dict[Conversation, Encoded] = {}
         self._lead, self.end_of_turn = self._probe()
 
     def options(self, prompt: Encoded, options: Sequence[str]) -> tuple[int, Tree]:
@@ -80,6 +83,14 @@ class Encoder:
 
     def encode(self, conversation: Conversation) -> Encoded:
         """Return a conversation's tokens, up to where the answer begins."""
+        found = self._read.get(conversation)
+        if found is None:
+            if len(self._read) >= _READ:
+                self._read.clear()
+            found = self._read[conversation] = self._encode(conversation)
+        return found
+
+    def _encode(self, conversation: Conversation) -> Encoded:
         media = media_of(conversation)
         self._check(conversation)
         text = self._render(self._harmless(conversation), answer=None)

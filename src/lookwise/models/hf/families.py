@@ -91,13 +91,13 @@ def lacks(can: Abilities, needs: Needs) -> str | None:
     """Return why a family with these abilities cannot be given such requests, and what to do, as a sentence's end."""
     if can.pictures == "none" and (needs.most or needs.clips):
         what = "a picture" if needs.most else "a video"
-        return f"reads text only, but was given {what}; name one that sees"
+        return f"reads text only, but is given {what}; name one that sees"
     if can.pictures == "one" and not needs.fewest == needs.most == 1:
         count = needs.most if needs.most != 1 else needs.fewest
-        return f"takes exactly one picture with each request, but was given {count or 'none'}; name a llava model"
+        return f"takes exactly one picture with each request, but is given {count or 'none'}; name a llava model"
     if needs.clips and not can.clips:
         watching = ", ".join(sorted(name for name, able in ABILITIES.items() if able.clips))
-        return f"was given a video; give pictures, or name a model of one of the families that watch: {watching}"
+        return f"is given a video; give pictures, or name a model of one of the families that watch: {watching}"
     if needs.turns and not can.turns:
         return "goes on with a single user's turn and holds no conversation; give one turn, or name a llava model"
     return None
