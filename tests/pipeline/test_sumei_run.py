@@ -7,11 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from factory import llava
 
+from lookwise.benchmarks.utility import JUDGEMENTS
 from lookwise.cli import main
 from lookwise.rows import Evidence, Prediction, Utility
 from lookwise.runs.store import read_rows
 from lookwise.sample import Sample
+from lookwise.sources.sumei import Exchange, read_exchanges
 
 RECIPE = """
 name: eight
@@ -116,3 +119,53 @@ def test_a_dry_run_and_a_real_file_of_rows(
     assert main(["run", str(recipe), "--out", str(out), *arguments]) == 0
     assert rows(out, "utilities", Utility), "the truth beside the file is found"
     assert Counter(r.policy for r in rows(out, "predictions", Prediction)) == {"none": 10, "visuals:always": 10}
+
+
+TUNED = """
+name: taught
+benchmark: ecommmmu
+tasks: [answerability_prediction]
+samples_train: 12
+samples_val: 6
+samples_test: 3
+test_splits: [test]
+prompts: tiny
+reader: hf:{model}
+policies: [none, visuals:predicted/highest, visuals:predicted/threshold]
+tune_on: [none, visuals:predicted/highest]
+epochs: 1
+batch: 4
+max_tokens: 512
+resamples: 20
+"""
+
+
+@pytest.mark.slow
+def test_a_verifier_is_taught_and_readers_never_meet_its_samples(tmp_path: Path) -> None:
+    model = llava(tmp_path / "model")
+    recipe = tmp_path / "taught.yaml"
+    recipe.write_text(TUNED.format(model=model), encoding="utf-8")
+    out = tmp_path / "taught"
+    assert main(["run", str(recipe), "--out", str(out)]) == 0
+    card = json.loads((out / "adapters" / "verifier" / "card.json").read_text(encoding="utf-8"))
+    counts = card["recipe"]["balance"]["train"]
+    assert card["plan"]["train"]["n"] == sum(counts["after"].values()) > 0
+    assert len({n for n in counts["after"].values() if n}) == 1
+    samples = {s.id: s for s in rows(out, "samples", Sample)}
+    measured = {r.sample_id for r in rows(out, "measured", Utility)}
+    predicted = {r.sample_id for r in rows(out, "predicted", Utility)}
+    assert (
+        sum(samples[i].split == "train" for i in measured) == sum(samples[i].split == "train" for i in predicted) == 6
+    )
+    assert not {i for i in measured & predicted if samples[i].split == "train"}
+    reader = json.loads((out / "adapters" / "visuals-predicted-highest" / "card.json").read_text(encoding="utf-8"))
+    assert reader["plan"]["train"]["n"] == 6
+    lessons = list(read_exchanges(out / "sumei" / "data" / "verification" / "train.json", out / "data"))
+    assert len(lessons) == card["plan"]["train"]["n"]
+    assert all(
+        isinstance(x, Exchange) and x.answer in JUDGEMENTS and len(x.conversation[0].media) == 1 for x in lessons
+    )
+    assert Counter(r.tuned_on for r in rows(out, "predictions", Prediction)) == {
+        "none": 9,
+        "visuals:predicted/highest": 9,
+    }
