@@ -235,10 +235,12 @@ def test_a_server_that_goes_away_for_a_moment_is_waited_for(server: ChatServer, 
     port, script = server.port, server.script
     server.close()
     returned: list[ChatServer] = []
-    threading.Timer(0.02, lambda: returned.append(ChatServer(script, port))).start()
+    back = threading.Timer(0.02, lambda: returned.append(ChatServer(script, port)))
+    back.start()
     try:
         assert all(r.ok for r in model.answer(many(3)))
     finally:
+        back.join()  # it answers before its name is noted
         returned[0].close()
 
 
