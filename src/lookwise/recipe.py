@@ -60,6 +60,9 @@ class Recipe:
     reader: str = "tiny:reader-s"
     readers: Literal["tuned", "zero-shot", "both"] = "tuned"
     answering: Literal["rank", "generate"] = "rank"
+    ranking: Literal["raw", "normalised", "calibrated"] = "raw"
+    """What decides among ranked answers: the sum of log-probabilities, its mean over the answer's tokens, or what the
+    sample's content adds to the sum (an empty context is then asked about, too)."""
     answer_tokens: int = 100
     rule: Literal["robust", "published"] = "robust"
     resamples: int = 1000
@@ -95,6 +98,11 @@ class Recipe:
     def unlimited(self) -> Recipe:
         """Return the recipe without its limits on servers: two that are equal so are one experiment."""
         return replace(self, http_concurrency=64, budget_requests=0, budget_tokens=0, budget_money=0.0)
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether a policy shows pictures themselves."""
+        return any(name.startswith("visuals:") for name in (*self.policies, *self.tune_on))
 
     @property
     def predicts(self) -> bool:

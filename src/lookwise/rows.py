@@ -82,7 +82,9 @@ class Evidence:
 class Prediction:
     """A parsed answer; `answer` is None when nothing could be read, or the model failed (`reason` says which).
 
-    `tuned_on` is the policy whose evidence its reader was tuned on ("" for a reader that was not tuned).
+    `tuned_on` is the policy whose evidence its reader was tuned on ("" for a reader that was not tuned).  Of ranked
+    options `option_scores` are the sums of log-probabilities, `option_tokens` how many tokens each sum is over, and
+    `option_empty` the sums after a context without content, where the recipe asked for them.
     """
 
     sample_id: str
@@ -97,6 +99,8 @@ class Prediction:
     reader: str = ""
     training: str = ""
     reason: str | None = None
+    option_tokens: tuple[int, ...] = ()
+    option_empty: tuple[float, ...] = ()
 
 
 Row = Caption | Ballot | Utility | Evidence | Prediction

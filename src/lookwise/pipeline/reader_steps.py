@@ -182,6 +182,7 @@ def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tup
         want=None if recipe.answering == "rank" else Generate(max_new_tokens=recipe.answer_tokens),
         rule=recipe.rule,
         pictures=pictures_by_policy(context, samples),
+        ranking=recipe.ranking,
     )
     models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
     rows = run_stage(

@@ -7,17 +7,22 @@ when nothing could be read.  Policies that show the same of a sample are one cal
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lookwise.benchmarks.rendering import answer_conversation
 from lookwise.inference import Answered, Ask
 from lookwise.message import Media
-from lookwise.model import Generate, Rank, Request
+from lookwise.metrics.ranking import Ranking, judged, winner
+from lookwise.model import Generate, Rank, Reply, Request
 from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
 
 __all__ = ["AnswerStage", "Reader"]
+
+
+_EMPTY = ""
+"""Stands where a policy's name would: the question without its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class AnswerStage:
     """Ask every reader under every policy.
 
     `shown[policy][sample id]` gives the captions shown, by slot, and `pictures` likewise the pictures.  `want` None
-    ranks the task's answers, a `Generate` asks for free text, which the task's parser reads by `rule`.
+    ranks the task's answers, of which one wins by `ranking`; a `Generate` asks for free text, which the task's parser
+    reads by `rule`.
     """
 
     tasks: Mapping[str, Task]
@@ -46,6 +52,7 @@ class AnswerStage:
     rule: Rule = "robust"
     name: str = "predictions"
     pictures: Mapping[str, Mapping[str, Sequence[Media]]] = field(default_factory=dict)
+    ranking: Ranking = "raw"
 
     def ask(self, sample: Sample, rows: tuple[Prediction, ...]) -> list[Ask]:
         """Return one request per reader and policy, once."""
@@ -59,6 +66,8 @@ class AnswerStage:
             )
             for policy, shown in self.shown.items()
         }
+        if isinstance(want, Rank) and self.ranking == "calibrated":
+            talks[_EMPTY] = answer_conversation(task, _emptied(sample), {})
         return [
             Ask(reader.model, Request(talk, want), (policy, str(i)))
             for i, reader in enumerate(self.readers)
@@ -68,16 +77,18 @@ class AnswerStage:
 
     def read(self, sample: Sample, answered: list[Answered]) -> list[Prediction]:
         """Return the parsed answers; a failure keeps its reply and says why."""
-        return [self._row(sample, one) for one in answered]
+        empty = {one.ask.tag[1]: one.reply for one in answered if one.ask.tag[0] == _EMPTY}
+        return [self._row(sample, one, empty.get(one.ask.tag[1])) for one in answered if one.ask.tag[0] != _EMPTY]
 
-    def _row(self, sample: Sample, one: Answered) -> Prediction:
+    def _row(self, sample: Sample, one: Answered, empty: Reply | None) -> Prediction:
         policy, index = one.ask.tag
         reader = self.readers[int(index)]
         task = self.tasks[sample.task]
-        answer = None
-        if one.reply.text is not None:
-            ranked = isinstance(one.ask.request.want, Rank)
-            answer = one.reply.text if ranked else task.parse[self.rule](one.reply.text, sample)
+        want, answer = one.ask.request.want, None
+        if isinstance(want, Rank):
+            answer = self._chosen(want.options, one.reply, empty)
+        elif one.reply.text is not None:
+            answer = task.parse[self.rule](one.reply.text, sample)
         return Prediction(
             sample_id=sample.id,
             task=sample.task,
@@ -90,5 +101,26 @@ class AnswerStage:
             model=one.fingerprint,
             reader=reader.name,
             training=reader.training,
-            reason=one.reply.failure or (None if answer else "no answer could be read"),
+            reason=one.reply.failure or (None if answer else self._why(want, empty)),
+            option_tokens=one.reply.tokens,
+            option_empty=() if empty is None else empty.scores,
         )
+
+    def _chosen(self, options: Sequence[str], reply: Reply, empty: Reply | None) -> str | None:
+        """Return the option that wins; by the sum it is the model's own choice, which needs no scores."""
+        if reply.text is None or self.ranking == "raw":
+            return reply.text
+        scores = judged(reply.scores, reply.tokens, () if empty is None else empty.scores, self.ranking)
+        return None if scores is None else options[winner(scores)]
+
+    def _why(self, want: Generate | Rank, empty: Reply | None) -> str:
+        if isinstance(want, Generate):
+            return "no answer could be read"
+        failed = f" ({empty.failure})" if empty is not None and empty.failure else ""
+        return f"no scores for ranking by {self.ranking!r}{failed}"
+
+
+def _emptied(sample: Sample) -> Sample:
+    """Return a sample whose question is asked of nothing: its options stay, its content goes."""
+    blank = tuple((name, "" if isinstance(value, str) else ()) for name, value in sample.fields)
+    return replace(sample, fields=blank)
