@@ -57,6 +57,11 @@ def test_a_run_leaves_what_interfaces_promises(finished: Path) -> None:
         assert read_rows(finished / "rows" / stage, kind), stage
 
 
+def test_a_run_without_pictures_leaves_nothing_of_sumei(finished: Path) -> None:
+    assert not (finished / "gates.json").exists()
+    assert not (finished / "sumei").exists()
+
+
 def test_every_sample_is_answered_under_every_policy_and_failures_are_rows(finished: Path) -> None:
     samples = [s for s in read_rows(finished / "rows" / "samples", Sample) if s.split in ("test", "ood")]
     rows = read_rows(finished / "rows" / "predictions", Prediction)

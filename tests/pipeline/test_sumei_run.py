@@ -14,7 +14,7 @@ from lookwise.cli import main
 from lookwise.rows import Evidence, Prediction, Utility
 from lookwise.runs.store import read_rows
 from lookwise.sample import Sample
-from lookwise.sources.sumei import Exchange, read_exchanges
+from lookwise.sources.sumei import Exchange, read_exchanges, read_results
 
 RECIPE = """
 name: eight
@@ -34,6 +34,9 @@ policies: [none, captions:always, visuals:always, visuals:predicted, visuals:pre
   visuals:random@predicted, visuals:oracle/measured, visuals:oracle/truth]
 resamples: 20
 """
+
+
+PUBLISHED = "visuals:predicted"
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +102,20 @@ def test_gates_are_judged_by_truth_and_measurement(finished: Path) -> None:
     assert gates["measured_against_truth"]["n"] == 80
 
 
+def test_the_published_files_are_there_and_are_read_again(finished: Path) -> None:
+    folder = finished / "sumei"
+    samples = [s for s in rows(finished, "samples", Sample) if s.split == "test"]
+    asked = list(read_exchanges(folder / "data" / "downstream" / "test.json", finished / "data"))
+    assert [x.task for x in asked if isinstance(x, Exchange)] == [s.task for s in samples]
+    assert all(isinstance(x, Exchange) and x.answer is None and x.conversation[0].media for x in asked)
+    assert not (folder / "data" / "downstream" / "train.json").exists(), "no reader was tuned"
+    answers = {r.sample_id: r.answer for r in rows(finished, "predictions", Prediction) if r.policy == PUBLISHED}
+    for task in ("product_substitute_identification", "product_relation_prediction"):
+        mine = [answers[s.id] for s in samples if s.task.endswith(task)]
+        assert read_results(folder / "results", task) == mine
+    assert (folder / "results" / "production_substitute_identification.json").is_file()
+
+
 def test_a_run_cut_off_after_any_step_ends_in_the_same_scores(finished: Path, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "eight"
     for stage in ("measured", "predicted", "evidence"):
@@ -160,6 +177,9 @@ def test_a_verifier_is_taught_and_readers_never_meet_its_samples(tmp_path: Path)
     assert not {i for i in measured & predicted if samples[i].split == "train"}
     reader = json.loads((out / "adapters" / "visuals-predicted-highest" / "card.json").read_text(encoding="utf-8"))
     assert reader["plan"]["train"]["n"] == 6
+    told = list(read_exchanges(out / "sumei" / "data" / "downstream" / "train.json", out / "data"))
+    assert len(told) == 6
+    assert {x.answer for x in told if isinstance(x, Exchange)} <= {"yes", "no"}
     lessons = list(read_exchanges(out / "sumei" / "data" / "verification" / "train.json", out / "data"))
     assert len(lessons) == card["plan"]["train"]["n"]
     assert all(

@@ -34,6 +34,10 @@ SCRATCH = "scratch"
 """The scheme of models that a run trains itself."""
 
 
+_FILES = {"scores": "scores.json", "gates": "gates.json", "exports": "sumei/manifest.json"}
+"""Stages that end in a file of their own instead of rows."""
+
+
 def slug(name: str) -> str:
     """Return a policy's or task's name as a folder name."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
@@ -107,13 +111,15 @@ class Context:
         return f"hf:{self.model_folder(name)}" if scheme == SCRATCH else spec
 
     def done(self, stage: str) -> bool:
-        """Return whether a stage's rows (or scores.json, or models from scratch) are complete."""
+        """Return whether a stage's rows (or its file, or models from scratch) are complete."""
         names = scratch_models(self.recipe).get(stage)
         if names is not None:
             return all((self.model_folder(name) / "card.json").is_file() for name in names)
         if stage == "verifier":
             return not self.recipe.teaches_verifier or (self.verifier_folder / "card.json").is_file()
-        file = {"scores": "scores.json", "gates": "gates.json"}.get(stage)
+        if (stage == "gates" and not self.recipe.shows_pictures) or (stage == "exports" and not self.recipe.predicts):
+            return True
+        file = _FILES.get(stage)
         return (self.folder / file).exists() if file else is_complete(self.rows_folder(stage))
 
     def read(self, stage: str, kind: type[S]) -> list[S]:

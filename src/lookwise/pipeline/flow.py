@@ -20,7 +20,15 @@ from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
 from lookwise.inference import Display
 from lookwise.models.open import check_spec
-from lookwise.pipeline import data_steps, picture_steps, reader_steps, score_steps, scratch_steps, utility_steps
+from lookwise.pipeline import (
+    data_steps,
+    export_steps,
+    picture_steps,
+    reader_steps,
+    score_steps,
+    scratch_steps,
+    utility_steps,
+)
 from lookwise.pipeline.context import SCRATCH, Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.spending import check_remote, opened_budget
@@ -49,6 +57,7 @@ STEPS: Mapping[str, Step] = {
     "gates": utility_steps.gates,
     "adapters": reader_steps.adapters,
     "predictions": reader_steps.predictions,
+    "exports": export_steps.exports,
     "scores": score_steps.scores,
 }
 """The steps of a run, in order.  Those that write rows are complete when their manifest is."""
