@@ -8,14 +8,14 @@ written before a field was added can still be read.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
-__all__ = ["from_record", "schema_of", "to_record"]
+__all__ = ["from_record", "from_table", "schema_of", "to_record"]
 
 _Read = Callable[[Any], Any]
 _PLAIN = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
@@ -28,7 +28,20 @@ def schema_of(row_type: type) -> pa.Schema:
 
 def to_record(row: Any) -> dict[str, Any]:
     """Return a row as plain values: dicts for dataclasses, lists for tuples."""
-    return {name: _plain(getattr(row, name)) for name in _hints(type(row))}
+    kind: Any = type(row)
+    return {name: _plain(getattr(row, name)) for name in _hints(kind)}
+
+
+def from_table(row_type: type, table: pa.Table) -> list[Any]:
+    """Return a table's rows, read column by column; TypeError when a field without a default has no column."""
+    columns: list[Iterable[Any]] = []
+    for name, read in _readers(row_type):
+        if name in table.column_names:
+            values = table.column(name).to_pylist()
+            columns.append(values if read is None else [None if v is None else read(v) for v in values])
+        else:
+            columns.append([_default(row_type, name)] * table.num_rows)
+    return [row_type(*values) for values in zip(*columns, strict=True)]
 
 
 def from_record(row_type: type, record: Mapping[str, Any]) -> Any:
@@ -53,6 +66,15 @@ def _reader(hint: Any) -> _Read | None:
         item = _reader(get_args(kind)[0])
         return tuple if item is None else lambda values: tuple(None if v is None else item(v) for v in values)
     return partial(from_record, kind) if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def _default(row_type: type, name: str) -> Any:
+    field = next(f for f in fields(row_type) if f.name == name)
+    if field.default is not MISSING:
+        return field.default
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    raise TypeError(f"no column {name!r}")
 
 
 @cache

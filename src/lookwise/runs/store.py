@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from lookwise.errors import RunError
 from lookwise.runs.files import read_json, write_bytes_atomic, write_json_atomic
-from lookwise.runs.schema import from_record, schema_of, to_record
+from lookwise.runs.schema import from_table, schema_of, to_record
 from lookwise.sample import FieldValue, Sample, Visual
 
 __all__ = [
@@ -76,7 +76,7 @@ def read_rows(folder: Path, row_type: type[R]) -> list[R]:
     stored = _STORED.get(row_type)
     kind = stored.row_type if stored else row_type
     try:
-        rows = [from_record(kind, record) for part in manifest["parts"] for record in _records(folder, part)]
+        rows = [row for part in manifest["parts"] for row in from_table(kind, _table(folder, part))]
     except (pa.ArrowException, TypeError) as error:
         raise RunError(f"{folder} cannot be read as {row_type.__name__} rows: {error}; {_cure(folder)}") from error
     return [stored.unpack(row) for row in rows] if stored else rows
@@ -153,7 +153,7 @@ def _parquet(schema: pa.Schema, rows: Sequence[object]) -> bytes:
     return sink.getvalue()
 
 
-def _records(folder: Path, part: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _table(folder: Path, part: Mapping[str, Any]) -> pa.Table:
     path = folder / part["name"]
     try:
         content = path.read_bytes()
@@ -161,8 +161,7 @@ def _records(folder: Path, part: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise RunError(f"{path} is missing ({error.strerror}); {_cure(folder)}") from error
     if hashlib.sha256(content).hexdigest() != part["sha256"]:
         raise RunError(f"{path} is not what was written (its digest differs from the manifest's); {_cure(folder)}")
-    records: list[dict[str, Any]] = pq.read_table(io.BytesIO(content)).to_pylist()
-    return records
+    return pq.read_table(io.BytesIO(content))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
