@@ -141,6 +141,7 @@ def test_another_recipe_and_another_process_are_refused_by_name(
     ("override", "says"),
     [
         ("captioner=tiny:captionr", "did you mean 'captioner'"),
+        ("captioner=tiny:reader-s", "'tiny:reader-s' reads text only, but is given a picture; name one that sees"),
         ("tasks=[sentiment]", "sentiment_analysis"),
         ("policies=[captions:votes]", "'vote'"),
         ("prompts=tinny", "'tiny'"),

@@ -19,7 +19,7 @@ from typing import Any
 from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
 from lookwise.inference import Display
-from lookwise.models.open import check_spec
+from lookwise.models.open import Needs, check_spec
 from lookwise.pipeline import (
     data_steps,
     export_steps,
@@ -77,13 +77,16 @@ class Asked:
 
 
 def check_names(recipe: Recipe) -> None:
-    """Refuse, before anything loads, a policy that does not exist and a model that cannot be opened."""
+    """Refuse, before anything loads, a policy that does not exist and a model that cannot be opened or asked."""
     for policy in (*recipe.policies, *recipe.tune_on):
         parse_policy(policy, recipe.judges)
     scratch_steps.check_scratch(recipe)
-    for spec in (recipe.captioner, *recipe.judges.values(), recipe.reader, recipe.assessor, recipe.verifier):
+    asked: list[tuple[str, Needs | None]] = [(recipe.captioner, Needs(1, 1))]
+    asked += [(judge, Needs()) for judge in recipe.judges.values()]
+    asked += [(spec, None) for spec in (recipe.reader, recipe.assessor, recipe.verifier)]
+    for spec, needs in asked:
         if spec and not spec.startswith(f"{SCRATCH}:"):
-            check_spec(spec)
+            check_spec(spec, needs=needs)
     check_remote(recipe)
 
 
