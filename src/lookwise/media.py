@@ -33,6 +33,7 @@ __all__ = [
     "data_uri",
     "digest",
     "fit",
+    "image_size",
     "is_url",
     "locate",
     "open_image",
@@ -122,6 +123,16 @@ def open_image(source: str | Path, root: Path | None = None, max_pixels: int = M
             return _decode(file, str(source), max_pixels)
     except PictureError:
         raise
+    except _DAMAGE as error:
+        raise PictureError(str(source), _cause(error)) from error
+
+
+def image_size(source: str | Path, root: Path | None = None) -> tuple[int, int]:
+    """Return a picture's width and height as its header states them; nothing is decoded."""
+    path = locate(source, root)
+    try:
+        with path.open("rb") as file, _quiet(), Image.open(file, formats=_formats()) as image:
+            return image.size
     except _DAMAGE as error:
         raise PictureError(str(source), _cause(error)) from error
 

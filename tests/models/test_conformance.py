@@ -164,6 +164,20 @@ def test_one_picture_each_of_different_sizes_in_one_batch(
     assert len({reply.scores for reply in replies[::2]}) == len(photos)  # the pictures matter
 
 
+@named(SEEING)
+def test_lengths_are_known_without_looking(
+    family: Family, pairs: Callable[[Family], Pair], photos: list[Media], tmp_path: Path
+) -> None:
+    """Never too short, so that batches fit; exact where the size of a picture tells."""
+    model = pairs(family).model
+    for photo in photos:
+        request = Request((user(photo, "?"),), Generate(1))
+        real = model.answer([request])[0].tokens_in
+        assert model.length(request) == real if family.name.startswith("Qwen") else model.length(request) >= real
+    absent = Request((user(Media(str(tmp_path / "none.png")), "?"),), Generate(1))
+    assert model.length(absent) >= model.length(Request((user(photos[0], "?"),), Generate(1)))
+
+
 @named(MANY)
 def test_several_pictures_interleaved_beside_one_and_none(
     family: Family, pairs: Callable[[Family], Pair], photos: list[Media]

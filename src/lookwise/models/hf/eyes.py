@@ -80,13 +80,23 @@ class Eyes:
         grid = getattr(self._model.config, "image_grid_pinpoints", None)
         if grid:
             return [(int(width), int(height)) for height, width in grid]
-        if self.family.startswith("qwen2"):
-            side = int(self._images.size["longest_edge"] ** 0.5)
-            return [(side, side)]
         if self.family == "internvl":
             side, most = int(self._images.size["height"]), int(getattr(self._images, "max_patches", 1) or 1)
             return [(side * most, side), (side * max(1, most // 2), side * 2)]
         return [(64, 64)]
+
+    def counted(self, kind: str, size: tuple[int, int] | None) -> int | None:
+        """Return how many tokens a picture or clip of a size becomes, where that can be counted without looking.
+
+        Without a size it is the most that any becomes, which may be thousands: far more than most do.
+        """
+        if not self.family.startswith("qwen2"):
+            return None
+        merged = int(self._images.merge_size) ** 2
+        if kind == "image" and size is not None:
+            return int(self._images.get_number_of_image_patches(size[1], size[0])) // merged
+        processor, steps = (self._images, 1) if kind == "image" else (self._clips, CLIP_FRAMES // 2)
+        return steps * int(processor.size["longest_edge"]) // (int(processor.patch_size) ** 2 * merged)
 
     def picture(self, image: Image.Image, *, alone: bool = True) -> Pixels:
         """Return a picture's pixels and what must be known of its shape."""

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lookwise.media import PictureError, open_image
+from lookwise.media import PictureError, image_size, open_image
 from lookwise.message import Media
 from lookwise.models.frames import frames
 from lookwise.models.hf.eyes import CLIP_FRAMES, Eyes, Pixels, Sight
@@ -54,6 +54,9 @@ class Pictures:
 
     def tokens(self, medium: Media) -> int:
         """Return how many tokens a medium becomes; where its shape decides, how many it can become at most."""
+        counted = self._eyes.counted(medium.kind, None)
+        if counted is not None:
+            return counted if medium.kind == "video" else self._eyes.counted("image", _size(medium)) or counted
         if medium.kind not in self._most:
             blanks = [Image.new("RGB", shape) for shape in self._eyes.shapes]
             if medium.kind == "video":
@@ -164,6 +167,13 @@ class _Kept(Generic[T]):
         self._bytes += size
         while self._bytes > self._most and len(self._values) > 1:
             self._bytes -= self._values.popitem(last=False)[1][1]
+
+
+def _size(medium: Media) -> tuple[int, int] | None:
+    try:
+        return image_size(medium.source)
+    except PictureError:  # told when it is looked at
+        return None
 
 
 def _bytes(*tensors: Tensor) -> int:
