@@ -22,11 +22,11 @@ from lookwise.report.words import caption, metric_name, number, seconds, short_n
 
 __all__ = ["call_table", "score_parts", "show"]
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 132
 """Width where the output is a file or a pipe."""
-_SIDE = 22
+_SIDE = 21
 """What the columns `shown`, `failed` and `time` take."""
-_GAP = 1
+_GAP = 2
 _STYLES = {"baseline": "dim", "ceiling": "italic", "published": "cyan", "reader": ""}
 
 
@@ -56,9 +56,7 @@ def _whole_tasks(table: ScoreTable) -> ScoreTable:
 
 def score_parts(table: ScoreTable, width: int) -> Iterator[Table]:
     """Yield a score table in as many parts as the width asks for, about equally wide."""
-    label = (
-        max((_cell_width(Text(text)) for line in table.lines for text in (_label(line), line.group)), default=0) + _GAP
-    )
+    label = max((_cell_width(Text(text)) for line in table.lines for text in (_label(line), line.group)), default=0)
     names = short_names(table.columns)
     widths = [_column_width(table, i, names[i]) + _GAP for i in range(len(table.columns))]
     parts = 1
