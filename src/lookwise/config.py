@@ -115,6 +115,8 @@ def _yaml_value(text: str, origin: str) -> Any:
 
 def _convert(value: Any, kind: Any, origin: str) -> Any:
     """Return a YAML value as the annotated type, or say what was expected."""
+    if get_origin(kind) is types.UnionType:  # `X | None`
+        return None if value is None else _convert(value, get_args(kind)[0], origin)
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise RecipeError(f"{origin}: {value!r} is not possible; {nearest(str(value), map(str, get_args(kind)))}")
@@ -151,17 +153,21 @@ def _named(value: Any, origin: str) -> Mapping[str, str]:
 
 _POSITIVE = (
     *("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples"),
-    "http_concurrency",
+    *("verifier_rank", "verifier_alpha", "verifier_learning_rate", "verifier_batch", "verifier_epochs"),
+    *("verifier_max_tokens", "http_concurrency"),
 )
+_SHARES = ("audit", "warmup", "dropout", "verifier_warmup", "verifier_dropout")
 
 
 def _check(recipe: Recipe, origin: str) -> Recipe:
     for key in _POSITIVE:
-        if getattr(recipe, key) <= 0:
-            raise RecipeError(f"{origin}: {key} must be positive, found {getattr(recipe, key)}")
-    for key in ("audit", "warmup", "dropout"):
-        if not 0 <= getattr(recipe, key) <= 1:
-            raise RecipeError(f"{origin}: {key} is a share between 0 and 1, found {getattr(recipe, key)}")
+        value = getattr(recipe, key)
+        if value is not None and value <= 0:
+            raise RecipeError(f"{origin}: {key} must be positive, found {value}")
+    for key in _SHARES:
+        value = getattr(recipe, key)
+        if value is not None and not 0 <= value <= 1:
+            raise RecipeError(f"{origin}: {key} is a share between 0 and 1, found {value}")
     for key in ("budget_requests", "budget_tokens", "budget_money"):
         if not 0 <= getattr(recipe, key) < float("inf"):
             raise RecipeError(f"{origin}: {key} must be 0 (no limit) or positive, found {getattr(recipe, key)}")

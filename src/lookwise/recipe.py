@@ -53,6 +53,18 @@ class Recipe:
     verifier: str = ""
     """The model that tells that worth beforehand; "" is the reader."""
     verifying: Literal["tuned", "zero-shot"] = "tuned"
+    verifier_subset: Literal["", "vision-salient"] = ""
+    """The samples of its half that teach the verifier: all, or those of one subset (the published system's way)."""
+    verifier_rank: int | None = None
+    verifier_alpha: int | None = None
+    verifier_dropout: float | None = None
+    verifier_learning_rate: float | None = None
+    verifier_batch: int | None = None
+    verifier_epochs: float | None = None
+    verifier_warmup: float | None = None
+    verifier_head: bool | None = None
+    verifier_max_tokens: int | None = None
+    """How the verifier is tuned where it differs from the readers (below); null: as they are."""
     look_price: float = 0.0
     """What a look costs, in nats of gain, when the threshold of `visuals:predicted/threshold` is chosen."""
     # what is compared
@@ -76,6 +88,8 @@ class Recipe:
     batch: int = 128
     epochs: float = 3.0
     warmup: float = 0.05
+    head: bool = True
+    """Whether the adapter covers the language-model head, too."""
     max_tokens: int = 2048
     # machine
     device: str = "auto"

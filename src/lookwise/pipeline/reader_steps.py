@@ -16,13 +16,14 @@ from lookwise.inference import ModelSource, run_stage
 from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.pipeline.context import Context, by_sample, slug
+from lookwise.pipeline.tuning import reader_settings
 from lookwise.pipeline.utility_steps import readers_half
 from lookwise.rows import Caption, Evidence, Prediction
 from lookwise.sample import Sample
 from lookwise.stages.answer import AnswerStage, Reader
 from lookwise.stages.evidence import shown_captions, shown_visuals
 from lookwise.training.examples import Example
-from lookwise.training.tune import TuneSettings, tune
+from lookwise.training.tune import tune
 from lookwise.training.utility import reader_examples
 
 if TYPE_CHECKING:
@@ -65,21 +66,6 @@ def _groups(context: Context) -> list[str | None]:
     return [None] if context.recipe.training == "generalist" else list(context.tasks)
 
 
-def _settings(context: Context) -> TuneSettings:
-    recipe = context.recipe
-    return TuneSettings(
-        rank=recipe.rank,
-        alpha=recipe.alpha,
-        dropout=recipe.dropout,
-        learning_rate=recipe.learning_rate,
-        batch=recipe.batch,
-        epochs=recipe.epochs,
-        warmup=recipe.warmup,
-        seed=recipe.seed,
-        max_tokens=recipe.max_tokens,
-    )
-
-
 def adapters(context: Context) -> None:
     """Tune a reader on every tune_on policy's evidence: a finished adapter is left alone, a cut-off one goes on.
 
@@ -113,7 +99,7 @@ def adapters(context: Context) -> None:
 def _job(context: Context, policy: str, task: str | None, train: list[Example], val: list[Example]) -> Job:
     from lookwise.training.together import Job
 
-    settings = _settings(context)
+    settings = reader_settings(context.recipe)
     folder = adapter_folder(context, policy, task)
     call = partial(
         tune,

@@ -24,6 +24,7 @@ from lookwise.metrics.gate import choice_score
 from lookwise.metrics.verifier import VerifierScore, verifier_score
 from lookwise.model import Generate
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
+from lookwise.pipeline.tuning import verifier_settings
 from lookwise.recipe import Recipe
 from lookwise.rows import Evidence, Utility
 from lookwise.runs.files import write_json_atomic
@@ -31,7 +32,6 @@ from lookwise.sample import Sample
 from lookwise.sources.sumei import Exchange, write_exchanges
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.stages.visual_utility import UtilityPrediction, VisualUtility
-from lookwise.training.settings import TuneSettings
 from lookwise.training.tune import tune
 from lookwise.training.utility import balanced, halves, verifier_examples
 
@@ -64,7 +64,9 @@ def readers_half(context: Context, samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _verifiers_half(context: Context, split: str) -> list[Sample]:
-    return halves(context.samples([split]), context.recipe.seed)[0]
+    subset = context.recipe.verifier_subset
+    mine = halves(context.samples([split]), context.recipe.seed)[0]
+    return [sample for sample in mine if not subset or sample.subset == subset]
 
 
 # ---------------------------------------------------------------------------------------------------------------- steps
@@ -114,8 +116,8 @@ def verifier(context: Context) -> None:
         told = (Exchange(example.conversation, example.answer) for example in parts[split])
         write_exchanges(context.folder / "sumei" / "data" / "verification" / f"{split}.json", told, _root(context))
     card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
-    base = context.spec(_verifier_spec(context.recipe))
-    tune(base, parts["train"], parts["val"], context.verifier_folder, _settings(context), card, context.display)
+    base, settings = context.spec(_verifier_spec(context.recipe)), verifier_settings(context.recipe)
+    tune(base, parts["train"], parts["val"], context.verifier_folder, settings, card, context.display)
 
 
 def _root(context: Context) -> Path:
@@ -124,21 +126,6 @@ def _root(context: Context) -> Path:
 
 def _verifier_spec(recipe: Recipe) -> str:
     return recipe.verifier or recipe.reader
-
-
-def _settings(context: Context) -> TuneSettings:
-    recipe = context.recipe
-    return TuneSettings(
-        rank=recipe.rank,
-        alpha=recipe.alpha,
-        dropout=recipe.dropout,
-        learning_rate=recipe.learning_rate,
-        batch=recipe.batch,
-        epochs=recipe.epochs,
-        warmup=recipe.warmup,
-        seed=recipe.seed,
-        max_tokens=recipe.max_tokens,
-    )
 
 
 def predicted(context: Context) -> None:

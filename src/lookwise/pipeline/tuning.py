@@ -1,0 +1,39 @@
+"""A recipe's settings as the tuner takes them: the readers' and the verifier's.
+
+In: a recipe.  Out: `TuneSettings`.  A setting of the verifier that the recipe leaves open is the readers'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lookwise.recipe import Recipe
+from lookwise.training.settings import TuneSettings
+
+__all__ = ["reader_settings", "verifier_settings"]
+
+
+def reader_settings(recipe: Recipe) -> TuneSettings:
+    """Return how readers are tuned."""
+    return TuneSettings(
+        rank=recipe.rank,
+        alpha=recipe.alpha,
+        dropout=recipe.dropout,
+        learning_rate=recipe.learning_rate,
+        batch=recipe.batch,
+        epochs=recipe.epochs,
+        warmup=recipe.warmup,
+        seed=recipe.seed,
+        head=recipe.head,
+        max_tokens=recipe.max_tokens,
+    )
+
+
+_OWN = ("rank", "alpha", "dropout", "learning_rate", "batch", "epochs", "warmup", "head", "max_tokens")
+"""Settings that a verifier may have of its own, in the recipe with `verifier_` before them."""
+
+
+def verifier_settings(recipe: Recipe) -> TuneSettings:
+    """Return how the verifier is tuned."""
+    own = {name: getattr(recipe, f"verifier_{name}") for name in _OWN}
+    return replace(reader_settings(recipe), **{name: value for name, value in own.items() if value is not None})
