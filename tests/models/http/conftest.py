@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from chat_server import ChatServer
 
-from lookwise.models.http.client import Patience
 from lookwise.models.http.model import HttpModel
 from lookwise.models.http.spec import parse, read_key
+from lookwise.patience import Patience
 
 
 @pytest.fixture

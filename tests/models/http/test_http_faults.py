@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lookwise.models.http.faults import Again, Failed, Refused, Stop, Unknown, of_status, retry_after
+from lookwise.models.http.faults import Again, Failed, Refused, Stop, Unknown, of_status
 
 
 def fault(status: int, text: str = "", **headers: str) -> Exception:
@@ -58,16 +58,6 @@ def test_a_redirect_is_not_followed_but_named() -> None:
 
 def test_a_long_wait_ends_the_run() -> None:
     assert isinstance(fault(429, error("daily limit"), retry_after="3600"), Stop)
-
-
-def test_retry_after_in_every_form() -> None:
-    assert retry_after({"retry-after": "2.5"}) == 2.5
-    assert retry_after({"retry-after": "9", "retry-after-ms": "250"}) == 0.25
-    now = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
-    assert retry_after({"retry-after": "Tue, 14 Nov 2023 22:13:50 GMT"}, now) == 30.0
-    assert retry_after({"retry-after": "Tue, 14 Nov 2023 22:13:10 GMT"}, now) == 0.0
-    for odd in ("", "soon", "-5", "nan", "inf", "Tue, 99 Nov 2023"):
-        assert retry_after({"retry-after": odd}, now) == 0.0
 
 
 def test_what_a_server_says_is_one_short_line() -> None:

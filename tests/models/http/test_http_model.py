@@ -23,10 +23,11 @@ from lookwise.errors import BudgetError, ModelError
 from lookwise.message import Media, system, user
 from lookwise.model import Generate, Rank, Reply, Request
 from lookwise.models.http.budget import Budget
-from lookwise.models.http.client import GIVE_UP, Patience
+from lookwise.models.http.client import GIVE_UP
 from lookwise.models.http.model import HttpModel
 from lookwise.models.http.spec import parse
 from lookwise.models.open import ModelOptions, open_model
+from lookwise.patience import Patience
 
 Opened = Callable[..., HttpModel]
 GREEDY = Generate(max_new_tokens=30)

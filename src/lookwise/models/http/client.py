@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx2
@@ -22,8 +20,9 @@ from lookwise.models.http.budget import Budget, Purse, Spent
 from lookwise.models.http.faults import Again, Failed, Stop, of_status
 from lookwise.models.http.pace import Pace
 from lookwise.models.http.spec import Endpoint
+from lookwise.patience import Patience
 
-__all__ = ["GIVE_UP", "MAX_BODY", "Client", "Patience", "as_json"]
+__all__ = ["GIVE_UP", "MAX_BODY", "Client", "as_json"]
 
 T = TypeVar("T")
 
@@ -34,19 +33,6 @@ GIVE_UP = 16
 _CONNECT = 15.0
 _CALLS = 4
 """Attempts at a server that was never reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often one request is tried, and the seconds between: doubling up to `longest`, drawn from the upper half."""
-
-    attempts: int = 8
-    first: float = 0.5
-    longest: float = 30.0
-
-    def pause(self, attempt: int) -> float:
-        """Return how long to wait after so many attempts, from 1; drawn, so that a crowd does not come back at once."""
-        return min(self.longest, self.first * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)
 
 
 class Client:

@@ -13,14 +13,13 @@ In: status, headers and text of an answer.  Out: one of these.  It sends nothing
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lookwise.errors import ModelError
+from lookwise.patience import retry_after
 
-__all__ = ["PATIENCE", "Again", "Failed", "Fault", "Refused", "Stop", "Unknown", "of_status", "retry_after"]
+__all__ = ["PATIENCE", "Again", "Failed", "Fault", "Refused", "Stop", "Unknown", "of_status"]
 
 PATIENCE = 600.0
 """Seconds that a server may ask to wait; a longer pause ends the run, which goes on when it is given again."""
@@ -99,23 +98,6 @@ def of_status(status: int, headers: Mapping[str, str], text: str, where: str, ke
         return Again(reason, wait, busy=status in _BUSY)
     field = _field(low) if status in (400, 422) else None
     return Unknown(reason, field) if field else Failed(reason)
-
-
-def retry_after(headers: Mapping[str, str], now: float | None = None) -> float:
-    """Return how many seconds a server asks to wait, given as seconds, milliseconds or a date; 0 where it does not."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
-        try:
-            wait = float(value) / unit
-        except ValueError:
-            continue
-        if 0 <= wait < float("inf"):
-            return wait
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 
 def _field(said: str) -> str | None:

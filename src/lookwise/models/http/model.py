@@ -19,8 +19,9 @@ from lookwise.model import Reply, Request
 from lookwise.models.http import batches
 from lookwise.models.http.asker import Asker, failed, tokens_of
 from lookwise.models.http.budget import Budget
-from lookwise.models.http.client import Client, Patience
+from lookwise.models.http.client import Client
 from lookwise.models.http.spec import Endpoint
+from lookwise.patience import Patience
 
 __all__ = ["HttpModel"]
 
