@@ -129,7 +129,12 @@ def test_a_dry_run_and_a_real_file_of_rows(
     finished: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", str(recipe), "--out", str(tmp_path / "dry"), "--dry-run"]) == 0
-    assert "product_substitute_identification test: 5" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "product_substitute_identification test: 5" in said
+    calls = json.loads((finished / "calls.json").read_text(encoding="utf-8"))
+    for step, key in (("captions", "captioner"), ("measured", "assessor"), ("predicted", "verifier")):
+        count = calls[step][key]["asked"] - calls[step][key]["merged"]
+        assert f"scripted:{'echo' if step == 'captions' else 'first'}: {count} requests" in said
     sets = ["source=ecommmmu", f"data={finished / 'data'}", "policies=[none, visuals:always]"]
     arguments = [word for item in sets for word in ("--set", item)]
     out = tmp_path / "file"

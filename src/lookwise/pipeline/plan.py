@@ -1,23 +1,22 @@
 """What a run would do, before it does it: `lookwise run RECIPE --dry-run`.
 
-In: a recipe.  Out: lines that name the steps, models, samples and requests.  The shop's samples are drawn in memory
-without their pictures; other data is read.  Requests are counted as the loop would merge them; those that depend on
-replies (how many judges a caption needs) are given as a range.  No model loads, nothing is written.
+In: a recipe.  Out: lines that name the steps, models, samples and requests, and what merging saves.  The shop's samples
+are drawn in memory without their pictures; other data is read.  No sample is kept, so that memory does not grow with
+their number (docs/design/utility.md).  Requests that depend on replies (how many judges a caption needs, which picture
+a verifier picks) are given as a range.  No model loads, nothing is written.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lookwise.benchmarks.rendering import caption_conversation
-from lookwise.pipeline.context import TUNING_SPLITS
 from lookwise.pipeline.data import Data, open_data
+from lookwise.pipeline.demand import Demand, Requests
 from lookwise.pipeline.flow import check_names
+from lookwise.pipeline.tuning import verifier_settings
 from lookwise.recipe import Recipe
 from lookwise.sample import Sample
-from lookwise.stages.evidence import parse_policy
 
 __all__ = ["plan"]
 
@@ -26,36 +25,21 @@ def plan(recipe: Recipe, folder: Path, prompts: Path | None) -> list[str]:
     """Return the lines of a dry run; unknown models, policies and tasks are refused as in a real one."""
     check_names(recipe)
     data = open_data(recipe, folder, prompts)
-    policies = [parse_policy(name, recipe.judges) for name in recipe.policies]
-    tuned = [p for p in policies if p.name in recipe.tune_on and recipe.readers != "zero-shot"]
-    samples = list(_samples(data))
-    counts = Counter((s.task, s.split) for s in samples)
-    captioned = {s for p in tuned if p.form == "captions" for s in TUNING_SPLITS} | {
-        s for p in policies if p.form == "captions" for s in recipe.test_splits
-    }
-    captions = _captions(data, [s for s in samples if s.split in captioned])
-    tested = sum(n for (_, split), n in counts.items() if split in recipe.test_splits)
-    readers = len(tuned) + (recipe.readers != "tuned")
+    demand, rejected = Demand(data), 0
+    for row in _rows(data):
+        if isinstance(row, Sample):
+            demand.add(row)
+        else:
+            rejected += 1
     lines = [f"recipe {recipe.name}: {recipe.title}", f"folder {folder}, data {data.kind} ({data.path})"]
-    lines += [f"samples      {task.split('/')[-1]} {split}: {n}" for (task, split), n in counts.items()]
-    lines.append(
-        f"captions     {recipe.captioner}: {captions} requests after merging, {recipe.caption_tokens} tokens each"
-    )
-    least, most = captions * (len(recipe.judges) // 2 + 1), captions * len(recipe.judges)
-    lines.append(f"ballots      {', '.join(recipe.judges.values()) or 'nobody'}: {least} to {most} requests")
-    train = sum(n for (_, split), n in counts.items() if split == "train")
-    steps = int(-(-train // recipe.batch) * recipe.epochs)
-    lines += [
-        f"adapter      {recipe.reader} tuned on {p.name}: about {steps} steps of {recipe.batch} rows" for p in tuned
-    ]
-    lines.append(f"predictions  {readers} readers x {len(policies)} policies x {tested} samples: ")
-    lines[-1] += f"at most {readers * len(policies) * tested} requests before merging"
-    return lines
+    lines += [f"samples      {task.split('/')[-1]} {split}: {n}" for (task, split), n in demand.samples.items()]
+    lines += [f"rejected     {rejected} rows; `lookwise data check {data.path}` says why"] if rejected else []
+    return [*lines, *_captions(demand), *_utilities(demand), *_adapters(demand), *_answers(demand), _merging(demand)]
 
 
-def _samples(data: Data) -> Iterator[Sample]:
+def _rows(data: Data) -> Iterator[object]:
     if data.kind != "bazaar":
-        yield from (row for row in data.read() if isinstance(row, Sample))
+        yield from data.read()
         return
     from lookwise.bazaar.layouts import LAYOUTS
 
@@ -65,15 +49,69 @@ def _samples(data: Data) -> Iterator[Sample]:
         if count:
             tasks = [task.short for task in data.tasks.values()]
             made = (m.sample for m in layout.make(data.recipe.seed, split, count, tasks, data.most))
-            yield from (row for row in data.capped(made) if isinstance(row, Sample))
+            yield from data.capped(made)
 
 
-def _captions(data: Data, samples: list[Sample]) -> int:
-    use = "caption" if data.recipe.caption_context else "caption_plain"
-    return len(
-        {
-            caption_conversation(data.tasks[s.task], s, visual, use)  # type: ignore[arg-type]
-            for s in samples
-            for visual in s.visuals
-        }
-    )
+def _captions(demand: Demand) -> list[str]:
+    recipe, captions = demand.recipe, demand.captions
+    if not captions.asked:
+        return []
+    count = captions.most
+    least, most = count * (len(recipe.judges) // 2 + 1), count * len(recipe.judges)
+    judges = ", ".join(recipe.judges.values()) or "nobody"
+    return [
+        f"captions     {recipe.captioner}: {_merged(captions)}, {recipe.caption_tokens} tokens each",
+        f"ballots      {judges}: {captions.about}{least} to {most} requests",
+    ]
+
+
+def _utilities(demand: Demand) -> list[str]:
+    recipe, lines = demand.recipe, []
+    if demand.measured.asked:
+        lines.append(f"measured     {recipe.assessor or recipe.reader}: {_merged(demand.measured)}")
+    if recipe.teaches_verifier:
+        settings = verifier_settings(recipe)
+        steps = int(-(-demand.lessons // settings.batch) * settings.epochs)
+        lines.append(
+            f"verifier     {recipe.verifier or recipe.reader} taught with at most {demand.lessons} pictures: "
+            f"at most {steps} steps of {settings.batch} rows"
+        )
+    if demand.predicted.asked:
+        lines.append(f"predicted    {recipe.verifier or recipe.reader}: {_merged(demand.predicted)}")
+    return lines
+
+
+def _adapters(demand: Demand) -> list[str]:
+    recipe = demand.recipe
+    steps = int(-(-demand.learning // recipe.batch) * recipe.epochs)
+    return [
+        f"adapter      {recipe.reader} tuned on {p.name}: about {steps} steps of {recipe.batch} rows"
+        for p in demand.tuning
+    ]
+
+
+def _answers(demand: Demand) -> list[str]:
+    answers, recipe = demand.answers, demand.recipe
+    tested = sum(n for (_, split), n in demand.samples.items() if split in recipe.test_splits)
+    least, most = answers.least * _readers(demand), answers.most * _readers(demand)
+    line = f"predictions  {_readers(demand)} readers x {len(demand.policies)} policies x {tested} samples: "
+    span = f"{most}" if least == most else f"{least} to {most}"
+    return [f"{line}{answers.about}{span} requests after merging"]
+
+
+def _readers(demand: Demand) -> int:
+    return len(demand.tuning) + (demand.recipe.readers != "tuned")
+
+
+def _merged(requests: Requests) -> str:
+    return f"{requests.about}{requests.most} requests after merging"
+
+
+def _merging(demand: Demand) -> str:
+    """Say what merging saves: within a step, and answers that an earlier step had from the same model."""
+    weights = [(demand.captions, 1), (demand.measured, 1), (demand.predicted, 1), (demand.answers, _readers(demand))]
+    asked = sum(n * requests.asked for requests, n in weights)
+    saved = sum(n * (requests.asked - requests.most) for requests, n in weights) + demand.shared
+    share = f" ({saved / asked:.1%})" if asked else ""
+    about = "" if all(requests.different.exact for requests, _ in weights) else "about "
+    return f"merging      saves at least {about}{saved} of {asked} requests{share}, ballots aside"

@@ -36,7 +36,9 @@ from lookwise.training.tune import tune
 from lookwise.training.utility import balanced, halves, verifier_examples
 
 __all__ = [
+    "SHORT",
     "gates",
+    "looks",
     "measured",
     "predicted",
     "readers_half",
@@ -44,11 +46,11 @@ __all__ = [
     "verifier",
 ]
 
-_SHORT = 16
+SHORT = 16
 """Tokens of a written answer or judgement, as published."""
 
 
-def _looks(policies: Sequence[Policy], selector: str, pick: str | None = None) -> bool:
+def looks(policies: Sequence[Policy], selector: str, pick: str | None = None) -> bool:
     """Return whether a policy of pictures chooses by this selector, itself or through `random@`."""
     plain = [parse_policy(p.base) if p.base else p for p in policies if p.form == "visuals"]
     return any(p.selector == selector and pick in (None, p.pick) for p in plain)
@@ -76,7 +78,7 @@ def measured(context: Context) -> None:
     """Ask the assessor with and without each candidate, of the samples whose measured worth somebody needs."""
     recipe = context.recipe
     samples = [s for s in _to_measure(context) if s.visuals]
-    want = None if recipe.assessing == "rank" else Generate(max_new_tokens=_SHORT)
+    want = None if recipe.assessing == "rank" else Generate(max_new_tokens=SHORT)
     spec = recipe.assessor or recipe.reader
     stage = VisualUtility(context.tasks, "assessor", spec, want, rule=recipe.rule)
     models = {"assessor": context.source("assessor", spec)}
@@ -90,12 +92,12 @@ def _to_measure(context: Context) -> list[Sample]:
     found: list[Sample] = []
     if context.recipe.teaches_verifier:
         found += _verifiers_half(context, "train")
-    if context.recipe.teaches_verifier or _looks(_both(context), "predicted", "threshold"):
+    if context.recipe.teaches_verifier or looks(_both(context), "predicted", "threshold"):
         found += context.samples(["val"])
-    if _looks(context.tuning_policies, "oracle", "measured"):
+    if looks(context.tuning_policies, "oracle", "measured"):
         known = {s.id for s in found}
         found += [s for s in context.samples(TUNING_SPLITS) if s.id not in known]
-    if _looks(context.policies, "oracle", "measured"):
+    if looks(context.policies, "oracle", "measured"):
         found += context.samples(context.recipe.test_splits)
     return found
 
@@ -132,7 +134,7 @@ def predicted(context: Context) -> None:
     """Have the verifier judge every candidate of the samples for which a policy goes by its word."""
     recipe = context.recipe
     samples = [s for s in _to_predict(context) if s.visuals]
-    want = None if recipe.assessing == "rank" else Generate(max_new_tokens=_SHORT)
+    want = None if recipe.assessing == "rank" else Generate(max_new_tokens=SHORT)
     spec = _verifier_spec(recipe)
     stage = UtilityPrediction(context.tasks, "verifier", spec, want)
     if recipe.teaches_verifier:
@@ -145,9 +147,9 @@ def predicted(context: Context) -> None:
 
 
 def _to_predict(context: Context) -> list[Sample]:
-    tuning, testing = (_looks(policies, "predicted") for policies in (context.tuning_policies, context.policies))
+    tuning, testing = (looks(policies, "predicted") for policies in (context.tuning_policies, context.policies))
     found = readers_half(context, context.samples(TUNING_SPLITS)) if tuning else []
-    if not tuning and _looks(_both(context), "predicted", "threshold"):
+    if not tuning and looks(_both(context), "predicted", "threshold"):
         found += readers_half(context, context.samples(["val"]))
     return [*found, *(context.samples(context.recipe.test_splits) if testing else ())]
 
