@@ -128,9 +128,17 @@ def _data(commands: Commands) -> None:
     make.add_argument("dir", metavar="DIR", help="where to write it")
     make.add_argument("--seed", type=int, default=7, metavar="S", help="default: 7")
     make.add_argument("--samples", type=_positive, default=1000, metavar="N", help="per task and split (default: 1000)")
+    layouts = ("mmecinstruct", "ecommmmu")
+    make.add_argument(
+        "--layout",
+        choices=layouts,
+        default=layouts[0],
+        metavar="L",
+        help="mmecinstruct (default) or ecommmmu",
+    )
     make.set_defaults(call=_call("data_make"))
     check = verbs.add_parser("check", help="read a dataset or table and say what is wrong with it")
-    check.add_argument("file", metavar="FILE", help="a dataset in MMECInstruct's layout, or a table's YAML")
+    check.add_argument("file", metavar="FILE", help="MMECInstruct's or EcomMMMU's rows, or a table's YAML")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(call=_call("data_check"))
 

@@ -40,7 +40,7 @@ from lookwise.sources.cells import Malformed, check_text, json_cell, picture_pla
 from lookwise.sources.json_rows import json_rows
 from lookwise.sources.rejected import Rejected
 
-__all__ = ["BENCHMARK", "FILE", "SPLITS", "read"]
+__all__ = ["BENCHMARK", "FILE", "SPLITS", "is_layout", "read"]
 
 BENCHMARK = "ecommmmu"
 FILE = "EcomMMMU.json"
@@ -94,6 +94,14 @@ def read(
     if not file.is_file():
         raise DataError(f"{file}: no such file; expected EcomMMMU's {FILE}")
     return _samples(file, wanted)
+
+
+def is_layout(file: Path) -> bool:
+    """Return whether the first row of a file, whatever it is called, looks like one of this layout."""
+    if file.name == FILE:
+        return True
+    record = next((row for _, row in json_rows(file)), None)
+    return isinstance(record, Mapping) and "is_vc" in record and "options" not in record
 
 
 def _known(name: str, known: Collection[str], what: str) -> str:
