@@ -50,7 +50,7 @@ def test_answers_follow_from_the_lines() -> None:
 
 def test_no_episode_asks_a_task_question() -> None:
     task_questions = {(f.read_text().strip().split("\n")[-1]) for f in (PROMPTS / "answer").glob("*.txt")}
-    assert len(task_questions) == 7
+    assert len(task_questions) >= 7
     telling = re.compile(r"substitute|replace|irrelevant|also buy|also view|related|feel|positive|answered|buy next")
     rng = random.Random(3)
     for _ in range(500):

@@ -7,7 +7,8 @@ import pytest
 import transformers
 
 from lookwise.bazaar import words
-from lookwise.training.bundled.tokens import SPECIALS, build_tokenizer, save_tokenizer, vocabulary
+from lookwise.benchmarks.mmecinstruct import MMECINSTRUCT
+from lookwise.training.bundled.tokens import _USES, SPECIALS, build_tokenizer, save_tokenizer, vocabulary
 
 PROMPTS = Path(words.__file__).parents[1] / "benchmarks" / "prompts" / "tiny"
 
@@ -32,9 +33,18 @@ def test_the_vocabulary_has_no_doubles_and_starts_with_the_specials() -> None:
 def test_words_letters_and_ordinals_are_single_tokens(tokenizer) -> None:
     for word in (*words.lexicon(), *"ABCDEFGHIJKLMNOPQRST", "1st", "20th", "yes", "no"):
         assert len(ids(tokenizer, word)) == 1, word
-    for path in PROMPTS.glob("*/*.txt"):
+    made_for = [t.short for t in MMECINSTRUCT.tasks]
+    paths = [path for use in _USES for path in (PROMPTS / use).iterdir() if path.stem in made_for]
+    assert len(paths) == 28
+    for path in paths:
         for word in re.findall("[a-z]+", re.sub(r"\{[^}]*\}", " ", path.read_text())):
             assert len(ids(tokenizer, word)) == 1, (path.name, word)
+
+
+@pytest.mark.parametrize("name", ["captioner", "judge-a", "reader-s", "reader-m", "reader-l"])
+def test_the_checkpoints_have_this_very_vocabulary(tokenizer, name: str) -> None:
+    bundled = transformers.AutoTokenizer.from_pretrained(PROMPTS.parents[2] / "models" / "tiny" / name)
+    assert bundled.get_vocab() == tokenizer.get_vocab()
 
 
 def test_any_text_encodes_and_comes_back(tokenizer) -> None:

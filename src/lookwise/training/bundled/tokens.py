@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookwise.bazaar import words
+from lookwise.benchmarks.mmecinstruct import MMECINSTRUCT
 from lookwise.training.bundled.instructions import fixed_words
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ _EXTRA = (
 """Plain English words that neighbours' prompts are likely to use."""
 
 
+_USES = ("answer", "caption", "caption_plain", "caption_quality")
+"""What the bundled models were made for.  Prompts of later uses and tasks are spelled with the words that these have:
+a vocabulary that grew would move every id, and no checkpoint would fit."""
+
+
 def _prompt_texts() -> list[str]:
     folder = files("lookwise.benchmarks") / "prompts" / "tiny"
-    found = []
-    for use in sorted(folder.iterdir(), key=lambda f: f.name):
-        found += [f.read_text("utf-8") for f in sorted(use.iterdir(), key=lambda f: f.name)]
+    found = [(folder / use / f"{task.short}.txt").read_text("utf-8") for use in _USES for task in MMECINSTRUCT.tasks]
     return [re.sub(r"\{[^}]*\}", " ", text) for text in found]
 
 
