@@ -71,7 +71,7 @@ def parse(values: Mapping[str, Any], origin: str) -> Recipe:
             raise RecipeError(f"{origin}: unknown key {key!r}; {nearest(str(key), known)}")
     recipe = Recipe(**{k: _convert(v, hints[k], f"{origin}: {k}") for k, v in values.items()})
     for task, most in recipe.samples_most.items():
-        if not most.isdigit() or int(most) == 0:
+        if not most.isdecimal() or int(most) == 0:
             raise RecipeError(f"{origin}: samples_most: {task}: expected a positive number, found {most!r}")
     if "tune_on" not in values:
         recipe = replace(recipe, tune_on=tuple(p for p in recipe.tune_on if p in recipe.policies))

@@ -35,6 +35,7 @@ __all__ = [
     "fit",
     "image_size",
     "is_url",
+    "jpeg_uri",
     "locate",
     "open_image",
 ]
@@ -157,7 +158,11 @@ def fit(image: Image.Image, longest: int) -> Image.Image:
 
 def data_uri(path: str | Path, root: Path | None = None, longest: int | None = None, quality: int = 85) -> str:
     """Return a picture as a JPEG data URI, its longest side at most `longest` pixels."""
-    image = open_image(path, root)
+    return jpeg_uri(open_image(path, root), longest, quality)
+
+
+def jpeg_uri(image: Image.Image, longest: int | None = None, quality: int = 85) -> str:
+    """Return an opened picture as a JPEG data URI, its longest side at most `longest` pixels."""
     if longest is not None:
         image = fit(image, longest)
     buffer = io.BytesIO()

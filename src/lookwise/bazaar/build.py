@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import PIL
@@ -42,12 +42,16 @@ from lookwise.bazaar.samples import Made, split_world
 from lookwise.bazaar.truth import write_truth
 from lookwise.bazaar.world import World
 from lookwise.errors import DataError, nearest
+from lookwise.inference.display import Display
 from lookwise.rows import Prediction, Utility
 from lookwise.runs.files import write_json_atomic
 
 __all__ = ["build"]
 
 _LAYOUT = 1
+_CHUNK = 64
+"""Pictures that a worker is given at a time, at most: progress is seen after each."""
+T = TypeVar("T")
 _MANIFEST = "manifest.json"
 _PNG_EFFORT = 1
 """Photos carry noise: more effort saves no space."""
@@ -85,12 +89,13 @@ def build(
     tasks: Sequence[str] = (),
     most: Mapping[str, int] = MappingProxyType({}),
     layout: str = "mmecinstruct",
+    display: Display | None = None,
 ) -> Path:
     """Make the dataset in `out` unless it is there already; return the path of its file of rows.
 
     `samples`: how many of each task a split gets ("train", "val", "test", "ood"; a split left out gets none).
     `tasks`: those to make (none named: all of the layout's); `most`: caps per task and split.  `workers`: processes
-    that share the work; the bytes do not depend on them.
+    that share the work; the bytes do not depend on them.  `display` is told how far it has got.
     """
     shape = _shape(layout)
     wanted = _checked(samples, shape)
@@ -111,7 +116,7 @@ def build(
         for split, count in wanted.items()
         for part in range(workers)
     ]
-    _fill(draft, shape, jobs, size, workers)
+    _fill(draft, shape, jobs, size, workers, display)
     _write_manifest(draft, asked)
     if out.exists():
         out.rmdir()
@@ -161,9 +166,10 @@ def _check_same(out: Path, asked: Mapping[str, Any]) -> None:
             )
 
 
-def _fill(draft: Path, shape: Layout, jobs: Sequence[_Job], size: int, workers: int) -> None:
+def _fill(draft: Path, shape: Layout, jobs: Sequence[_Job], size: int, workers: int, display: Display | None) -> None:
     by_split: dict[Split, list[_Part]] = {}
-    for job, part in zip(jobs, _map(_make_part, jobs, workers), strict=True):
+    parts_done = _shown(_map(_make_part, jobs, workers), "the shop, its samples and their truth", len(jobs), display)
+    for job, part in zip(jobs, parts_done, strict=True):
         by_split.setdefault(job.split, []).append(part)
     made = [m for parts in by_split.values() for m in _interleave([p.made for p in parts])]
     listings = {x.listing_id: x for m in made for x in m.drawn.listings}
@@ -181,7 +187,8 @@ def _fill(draft: Path, shape: Layout, jobs: Sequence[_Job], size: int, workers: 
         sorted((c for p in parts for c in p.ceilings), key=lambda c: place[c.sample_id]),
     )
     photos = {picture.path: picture for m in made for picture in shape.pictures(m)}
-    for _ in _map(_draw_one, [(draft, photos[path], size) for path in sorted(photos)], workers):
+    drawn = _map(_draw_one, [(draft, photos[path], size) for path in sorted(photos)], workers)
+    for _ in _shown(drawn, "the shop, its pictures", len(photos), display):
         pass
     write_json_atomic(draft / "card.json", _card(shape, jobs[0].seed, size, made, list(photos.values())))
 
@@ -197,7 +204,21 @@ def _map(function: Any, jobs: Sequence[Any], workers: int) -> Iterator[Any]:
         yield from map(function, jobs)
         return
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(function, jobs, chunksize=max(1, len(jobs) // (8 * workers)))
+        yield from pool.map(function, jobs, chunksize=min(_CHUNK, max(1, len(jobs) // (8 * workers))))
+
+
+def _shown(done: Iterator[T], title: str, total: int, display: Display | None) -> Iterator[T]:
+    """Yield what is done, and count it on the display."""
+    if display is None:
+        yield from done
+        return
+    display.begin(title, total)
+    try:
+        for one in done:
+            display.advance(sent=1)
+            yield one
+    finally:
+        display.end()
 
 
 def _make_part(job: _Job) -> _Part:

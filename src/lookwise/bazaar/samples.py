@@ -29,6 +29,7 @@ from lookwise.bazaar.cases import (
 from lookwise.bazaar.catalogue import Catalogue
 from lookwise.bazaar.tasks import DRAW
 from lookwise.bazaar.world import World, in_domain, out_of_domain
+from lookwise.benchmarks.mmecinstruct import FITS, RELATIONS
 from lookwise.message import Media
 from lookwise.sample import FieldValue, Sample, Visual
 
@@ -50,20 +51,6 @@ BENCHMARK = "mmecinstruct"
 HELD_OUT_SUBSET = "held-out wording"
 _BASE_SIZE = 300
 _SNIPPETS = (2, 3, 4)
-
-_RELATIONS = (
-    "A: Users who buy product 1 may also buy product 2.",
-    "B: Users who view product 1 may also view product 2.",
-    "C: The product 1 is similar with the product 2.",
-)
-_RELEVANCE = (
-    "A: The product is relevant to the query, and satisfies all the query specifications.",
-    "B: The product is somewhat relevant. It fails to fulfill some aspects of the query but the product can be used as "
-    "a functional substitute.",
-    "C: The product does not fulfill the query, but could be used in combination with a product exactly matching the "
-    "query.",
-    "D: The product is irrelevant to the query.",
-)
 
 INSTRUCTIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -203,7 +190,7 @@ def _category(drawn: Drawn, rng: random.Random, family: str) -> Worded:
 
 def _relation(drawn: Drawn, rng: random.Random, family: str) -> Worded:
     items = enumerate(drawn.case.items)
-    return tuple((item.slot, _title(drawn.case, i, rng, family)) for i, item in items), _RELATIONS
+    return tuple((item.slot, _title(drawn.case, i, rng, family)) for i, item in items), RELATIONS
 
 
 def _substitute(drawn: Drawn, rng: random.Random, family: str) -> Worded:
@@ -212,7 +199,7 @@ def _substitute(drawn: Drawn, rng: random.Random, family: str) -> Worded:
 
 
 def _relevance(drawn: Drawn, rng: random.Random, family: str) -> Worded:
-    return _substitute(drawn, rng, family)[0], _RELEVANCE
+    return _substitute(drawn, rng, family)[0], FITS
 
 
 def _sentiment(drawn: Drawn, rng: random.Random, family: str) -> Worded:

@@ -86,30 +86,38 @@ def _item(task: str, slot: str, listing: Listing, rng: random.Random) -> Item:
     return Item(slot, _state(task, listing.product, rng))
 
 
-def _answerability(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
-    task = "answerability_prediction"
+def _titled(task: str, slot: str, listing: Listing) -> Item:
+    """Return an item that states the same of its listing in every sample of the task."""
+    return _item(task, slot, listing, listing.own("stated"))
+
+
+def _supposed(
+    world: World, catalogue: Catalogue, rng: random.Random, share: float
+) -> tuple[Listing, tuple[str, str | int], bool]:
+    """Return a listing, an attribute with a value that it has (at this share) or has not, and whether it has it."""
     listing = catalogue.pick(rng)
     attribute = rng.choice(ASKABLE)
     value = listing.product.get(attribute)
-    yes = rng.random() < YES_SHARE
+    yes = rng.random() < share
     if not yes:
         value = rng.choice([v for v in world.values(attribute) if v != value])
-    case = Case(task, (_item(task, "product", listing, rng),), asked=((attribute, value),))
+    return listing, (attribute, value), yes
+
+
+def _answerability(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
+    task = "answerability_prediction"
+    listing, asked, yes = _supposed(world, catalogue, rng, YES_SHARE)
+    case = Case(task, (_item(task, "product", listing, rng),), asked=(asked,))
     return Drawn(case, (listing,), "yes" if yes else "no")
 
 
 def _whether(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
     task = "binary_question_answering"
-    listing = catalogue.pick(rng)
-    attribute = rng.choice(ASKABLE)
-    value = listing.product.get(attribute)
-    yes = rng.random() < WHETHER_SHARE
-    if not yes:
-        value = rng.choice([v for v in world.values(attribute) if v != value])
+    listing, asked, yes = _supposed(world, catalogue, rng, WHETHER_SHARE)
     item = _item(task, "product", listing, rng)
-    unknown = attribute in UNSEEN and attribute not in dict(item.stated)
+    unknown = asked[0] in UNSEEN and asked[0] not in dict(item.stated)
     target = "cannot answer" if unknown else "yes" if yes else "no"
-    return Drawn(Case(task, (item,), asked=((attribute, value),)), (listing,), target)
+    return Drawn(Case(task, (item,), asked=(asked,)), (listing,), target)
 
 
 def _category(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
@@ -179,8 +187,10 @@ def _sentiment(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
     return Drawn(case, (listing,), LETTERS[rating], (("opinion", opinion),))
 
 
-def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
-    task = "sequential_recommendation"
+def _customer(
+    world: World, catalogue: Catalogue, rng: random.Random
+) -> tuple[Stated, list[Listing], Callable[[float], Listing]]:
+    """Return a taste, a history that follows it, and how a further listing is picked that follows it at some share."""
     attribute = rng.choice(TASTES)
     taste: Stated = ((attribute, _prior_value(world, rng, attribute, "")),)
     used: dict[str, Listing] = {}
@@ -190,13 +200,18 @@ def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> D
         used[listing.listing_id] = listing
         return listing
 
-    history = [pick(TASTE_IN_HISTORY) for _ in range(rng.choice(HISTORY_LENGTHS))]
+    return taste, [pick(TASTE_IN_HISTORY) for _ in range(rng.choice(HISTORY_LENGTHS))], pick
+
+
+def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
+    task = "sequential_recommendation"
+    taste, history, pick = _customer(world, catalogue, rng)
     place = rng.randrange(SR_OPTIONS)
     options = [pick(TASTE_IN_TARGET)]
     options += [pick(0.0) for _ in range(SR_OPTIONS - 1)]
     options[0], options[place] = options[place], options[0]
     items = tuple(
-        _item(task, f"{group}[{i}]", listing, listing.own("stated"))
+        _titled(task, f"{group}[{i}]", listing)
         for group, listings in (("history", history), ("options", options))
         for i, listing in enumerate(listings)
     )
@@ -205,20 +220,11 @@ def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> D
 
 def _click(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
     task = "click_through_prediction"
-    attribute = rng.choice(TASTES)
-    taste: Stated = ((attribute, _prior_value(world, rng, attribute, "")),)
-    used: dict[str, Listing] = {}
-
-    def pick(faithful: float) -> Listing:
-        listing = catalogue.pick(rng, having(taste) if rng.random() < faithful else ANY, used)
-        used[listing.listing_id] = listing
-        return listing
-
-    history = [pick(TASTE_IN_HISTORY) for _ in range(rng.choice(HISTORY_LENGTHS))]
+    taste, history, pick = _customer(world, catalogue, rng)
     click = rng.random() < CLICK_SHARE
     offered = pick(TASTE_IN_TARGET if click else 0.0)
-    items = [_item(task, f"history[{i}]", listing, listing.own("stated")) for i, listing in enumerate(history)]
-    items.append(_item(task, "candidate", offered, offered.own("stated")))
+    items = [_titled(task, f"history[{i}]", listing) for i, listing in enumerate(history)]
+    items.append(_titled(task, "candidate", offered))
     return Drawn(Case(task, tuple(items)), (*history, offered), "yes" if click else "no", taste)
 
 

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from lookwise.benchmarks.answers import letters, option_readings, published_ecommmmu, robust
+from lookwise.benchmarks.mmecinstruct import FITS, RELATIONS, SENTIMENTS
 from lookwise.benchmarks.reading import Reading
 from lookwise.benchmarks.wording import prompts
 from lookwise.message import Media
@@ -130,21 +131,6 @@ INPUT_KEYS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 # --------------------------------------------------------------------------------------------------------- declarations
 
-_RELATIONS = (
-    "A: Users who buy product 1 may also buy product 2.",
-    "B: Users who view product 1 may also view product 2.",
-    "C: The product 1 is similar with the product 2.",
-)
-_RELEVANCE = (
-    "A: The product is relevant to the query, and satisfies all the query specifications.",
-    "B: The product is somewhat relevant. It fails to fulfill some aspects of the query but the product can be used as "
-    "a functional substitute.",
-    "C: The product does not fulfill the query, but could be used in combination with a product exactly matching the "
-    "query.",
-    "D: The product is irrelevant to the query.",
-)
-_SENTIMENTS = ("A: very positive", "B: positive", "C: neutral", "D: negative", "E: very negative")
-
 
 def _metrics(task: EcomTask) -> tuple[Metric, ...]:
     """Ours first; then the parts that the published program takes over readable answers only."""
@@ -205,7 +191,7 @@ ECOMMMMU = Benchmark(
             "multiclass_product_classification",
             "How well does the product fit the search?",
             ("query", "product title"),
-            _RELEVANCE,
+            FITS,
         ),
         _task(
             "product_substitute_identification",
@@ -216,10 +202,10 @@ ECOMMMMU = Benchmark(
             "product_relation_prediction",
             "How are the two products related?",
             ("product 1", "product 2"),
-            _RELATIONS,
+            RELATIONS,
             "per-product",
         ),
-        _task("sentiment_analysis", "How does the reviewer feel?", ("review",), _SENTIMENTS),
+        _task("sentiment_analysis", "How does the reviewer feel?", ("review",), SENTIMENTS),
     ),
 )
 

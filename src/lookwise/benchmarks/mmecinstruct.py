@@ -18,7 +18,7 @@ from lookwise.metrics import classification as metric
 from lookwise.sample import Sample, Visual
 from lookwise.task import Benchmark, Metric, Task
 
-__all__ = ["ACRONYMS", "EXAMPLES", "MMECINSTRUCT"]
+__all__ = ["ACRONYMS", "EXAMPLES", "FITS", "MMECINSTRUCT", "RELATIONS", "SENTIMENTS"]
 
 NAME: Final = "mmecinstruct"
 _SOURCE = "arXiv:2410.17337v1"
@@ -27,12 +27,12 @@ _IN_DOMAIN = ("train", "val", "test")
 _BOTH = (*_IN_DOMAIN, "ood")
 _YES_NO = ("yes", "no")
 
-_RELATIONS = (
+RELATIONS = (
     "A: Users who buy product 1 may also buy product 2.",
     "B: Users who view product 1 may also view product 2.",
     "C: The product 1 is similar with the product 2.",
 )
-_RELEVANCE = (
+FITS = (
     "A: The product is relevant to the query, and satisfies all the query specifications.",
     "B: The product is somewhat relevant. It fails to fulfill some aspects of the query but the product can be used as "
     "a functional substitute.",
@@ -40,7 +40,7 @@ _RELEVANCE = (
     "query.",
     "D: The product is irrelevant to the query.",
 )
-_SENTIMENTS = ("A: very positive", "B: positive", "C: neutral", "D: negative", "E: very negative")
+SENTIMENTS = ("A: very positive", "B: positive", "C: neutral", "D: negative", "E: very negative")
 
 
 def _binary() -> tuple[Metric, ...]:
@@ -94,9 +94,9 @@ RELATION = Task(
     source=f"{_SOURCE}, appendices B.3 and C.3",
     fields=("product 1", "product 2"),
     labels=letters(3),
-    option_texts=_RELATIONS,
+    option_texts=RELATIONS,
     prompts=prompts(NAME, "product_relation_prediction"),
-    parse=parsers(options=_RELATIONS),
+    parse=parsers(options=RELATIONS),
     metrics=_macro(letters(3), "macro_f1"),
     fusion="per-product",
     splits=_BOTH,
@@ -121,9 +121,9 @@ RELEVANCE = Task(
     source=f"{_SOURCE}, appendices B.5 and C.5",
     fields=("query", "product title"),
     labels=letters(4),
-    option_texts=_RELEVANCE,
+    option_texts=FITS,
     prompts=prompts(NAME, "multiclass_product_classification"),
-    parse=parsers(options=_RELEVANCE),
+    parse=parsers(options=FITS),
     metrics=_macro(letters(4), "accuracy"),
     splits=_IN_DOMAIN,
 )
@@ -134,9 +134,9 @@ SENTIMENT = Task(
     source=f"{_SOURCE}, appendices B.6 and C.6",
     fields=("review",),
     labels=letters(5),
-    option_texts=_SENTIMENTS,
+    option_texts=SENTIMENTS,
     prompts=prompts(NAME, "sentiment_analysis"),
-    parse=parsers(options=_SENTIMENTS),
+    parse=parsers(options=SENTIMENTS),
     metrics=_macro(letters(5), "macro_f1"),
     splits=_BOTH,
 )

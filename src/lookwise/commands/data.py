@@ -21,10 +21,12 @@ def data_make(arguments: argparse.Namespace) -> int:
     """Generate the shop."""
     from lookwise.bazaar.build import build
     from lookwise.bazaar.layouts import LAYOUTS
+    from lookwise.inference.display import terminal_display
     from lookwise.pipeline.data import WORKERS
 
     sizes = dict.fromkeys(LAYOUTS[arguments.layout].splits, arguments.samples)
-    path = build(Path(arguments.dir), arguments.seed, sizes, workers=WORKERS, layout=arguments.layout)
+    folder, display = Path(arguments.dir), terminal_display()
+    path = build(folder, arguments.seed, sizes, workers=WORKERS, layout=arguments.layout, display=display)
     say(f"{path}: seed {arguments.seed}, {arguments.samples} samples per task and split")
     return 0
 

@@ -67,6 +67,7 @@ def _carry_out(recipe: Recipe, folder: Path, prompts: Path | None, until: str | 
         return 0
     page = folder / "report.html"
     if worked or not page.exists():
+        say("* report")
         write_page(folder, page)
     show(folder)
     say(f"report: {page}")

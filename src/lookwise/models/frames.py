@@ -27,14 +27,14 @@ def spaced(count: int, wanted: int) -> list[int]:
     return [(2 * i + 1) * count // (2 * wanted) for i in range(wanted)]
 
 
-def frames(source: str, wanted: int) -> list[Image]:
-    """Return `wanted` frames of a clip."""
+def frames(source: str, wanted: int, *, fill: bool = True) -> list[Image]:
+    """Return `wanted` frames of a clip.  One that is shorter gives some twice, or fewer where not to `fill`."""
     path = media.locate(source)
-    found = _animation(path, source, wanted)
-    return _clip(path, source, wanted) if found is None else found
+    found = _animation(path, source, wanted, fill)
+    return _clip(path, source, wanted, fill) if found is None else found
 
 
-def _animation(path: Path, source: str, wanted: int) -> list[Image] | None:
+def _animation(path: Path, source: str, wanted: int, fill: bool) -> list[Image] | None:
     """Return frames of an animated picture, None where the file is no picture at all."""
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
@@ -44,20 +44,22 @@ def _animation(path: Path, source: str, wanted: int) -> list[Image] | None:
         return None
     try:
         with Image.open(path) as image:
-            places = spaced(min(int(getattr(image, "n_frames", 1)), _MOST_FRAMES), wanted)
+            count = min(int(getattr(image, "n_frames", 1)), _MOST_FRAMES)
+            places = spaced(count, wanted if fill else min(count, wanted))
             kept = {i: f.convert("RGB") for i, f in enumerate(ImageSequence.Iterator(image)) if i in places}
         return [kept[i] for i in places]
     except (OSError, ValueError, SyntaxError, KeyError, UnidentifiedImageError) as error:
         raise media.PictureError(source, f"damaged animation ({type(error).__name__})") from error
 
 
-def _clip(path: Path, source: str, wanted: int) -> list[Image]:
+def _clip(path: Path, source: str, wanted: int, fill: bool) -> list[Image]:
     """Return frames of a video file."""
     if importlib.util.find_spec("av") is None:
         raise media.PictureError(source, "a video, which needs the package av; install av, or give frames as pictures")
     av: Any = importlib.import_module("av")
     try:
-        places = spaced(sum(1 for _ in _decoded(av, path)), wanted)
+        count = sum(1 for _ in _decoded(av, path))
+        places = spaced(count, wanted if fill else max(1, min(count, wanted)))
         kept: dict[int, Image] = {i: f.to_image() for i, f in enumerate(_decoded(av, path)) if i in places}
         return [kept[i] for i in places]
     except (av.FFmpegError, OSError, ValueError, IndexError, KeyError) as error:

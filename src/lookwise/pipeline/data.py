@@ -17,6 +17,7 @@ from lookwise.benchmarks.catalog import find_benchmark, find_task
 from lookwise.benchmarks.own import OwnTable, own_benchmark, read_own
 from lookwise.benchmarks.wording import prompt_digest, reworded, whose
 from lookwise.errors import DataError, RecipeError
+from lookwise.inference import Display
 from lookwise.recipe import Recipe
 from lookwise.rows import Prediction, Utility
 from lookwise.sample import Sample
@@ -41,14 +42,14 @@ class Data:
     recipe: Recipe
     own: OwnTable | None = None
 
-    def prepare(self) -> None:
+    def prepare(self, display: Display | None = None) -> None:
         """Generate the shop where it is not there yet; other data must exist."""
         if self.kind == "bazaar":
             from lookwise.bazaar.build import build
 
             tasks = [task.short for task in self.tasks.values()]
             layout = self.recipe.benchmark
-            build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most, layout)
+            build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most, layout, display)
         elif not self.path.exists():
             raise DataError(f"no data at {self.path}; give its place with --set data=PATH")
 

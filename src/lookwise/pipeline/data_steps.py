@@ -23,7 +23,7 @@ _NAMED = 100
 
 def samples(context: Context) -> None:
     """Read the samples and keep them with the run."""
-    context.data.prepare()
+    context.data.prepare(context.display)
     kept: list[Sample] = []
     rejected: list[Rejected] = []
     for row in context.data.read():

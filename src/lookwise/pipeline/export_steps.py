@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from lookwise.benchmarks.ecommmmu import ECOMMMMU
 from lookwise.benchmarks.rendering import answer_conversation
 from lookwise.pipeline.context import TUNING_SPLITS, Context
-from lookwise.pipeline.reader_steps import pictures_by_policy
+from lookwise.pipeline.reader_steps import evidence_by_policy
 from lookwise.pipeline.utility_steps import readers_half
-from lookwise.rows import Prediction
+from lookwise.rows import Evidence, Prediction
 from lookwise.runs.files import write_json_atomic
 from lookwise.sample import Sample
 from lookwise.sources.sumei import Exchange, write_exchanges, write_results
+from lookwise.stages.evidence import shown_visuals
 
 __all__ = ["exports"]
 
@@ -40,17 +41,18 @@ def _downstream(context: Context, policy: str) -> dict[str, int]:
     parts = {split: readers_half(context, context.samples([split])) for split in TUNING_SPLITS} if tuned else {}
     parts["test"] = context.samples(context.recipe.test_splits)
     root = context.data.path if context.data.path.is_dir() else context.data.path.parent
+    shown = evidence_by_policy(context).get(policy, [])
     rows = {}
     for split, samples in parts.items():
         name = f"data/downstream/{split}.json"
-        told = _exchanges(context, policy, samples, split == "test")
+        told = _exchanges(context, shown, samples, split == "test")
         rows[name] = write_exchanges(context.folder / "sumei" / name, told, root)
     return rows
 
 
-def _exchanges(context: Context, policy: str, samples: list[Sample], test: bool) -> Iterator[Exchange]:
+def _exchanges(context: Context, shown: list[Evidence], samples: list[Sample], test: bool) -> Iterator[Exchange]:
     """Yield a sample as it is asked; of a test, as published, with its task in place of its answer."""
-    pictures = pictures_by_policy(context, samples).get(policy, {})
+    pictures = shown_visuals(shown, samples)
     for sample in samples:
         talk = answer_conversation(context.tasks[sample.task], sample, {}, pictures.get(sample.id, ()))
         yield Exchange(talk, None, sample.task) if test else Exchange(talk, sample.target)

@@ -29,26 +29,29 @@ from lookwise.training.utility import reader_examples
 if TYPE_CHECKING:
     from lookwise.training.together import Job
 
-__all__ = ["adapter_folder", "adapters", "ask_readers", "predictions", "readers"]
+__all__ = ["adapter_folder", "adapters", "ask_readers", "evidence_by_policy", "predictions", "readers"]
 
 _SMALL = 20_000_000
 """Parameters up to which several readers are tuned at a time."""
 Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
 """policy -> sample id -> slot -> caption."""
+Pictures = Mapping[str, Mapping[str, tuple[Media, ...]]]
+"""policy -> sample id -> pictures in the order in which they are shown."""
 
 
-def shown_by_policy(context: Context) -> Shown:
-    """Return the captions that each policy shows, from the evidence rows."""
+def shown_by_policy(context: Context, evidence: Mapping[str, Sequence[Evidence]]) -> Shown:
+    """Return the captions that each policy shows."""
     captions = by_sample(context.read("captions", Caption))
-    return {policy: shown_captions(rows, captions) for policy, rows in _evidence(context).items()}
+    return {policy: shown_captions(rows, captions) for policy, rows in evidence.items()}
 
 
-def pictures_by_policy(context: Context, samples: Sequence[Sample]) -> dict[str, dict[str, tuple[Media, ...]]]:
-    """Return the pictures that each policy shows of these samples, from the evidence rows."""
-    return {policy: shown_visuals(rows, samples) for policy, rows in _evidence(context).items()}
+def pictures_by_policy(evidence: Mapping[str, Sequence[Evidence]], samples: Sequence[Sample]) -> Pictures:
+    """Return the pictures that each policy shows of these samples."""
+    return {policy: shown_visuals(rows, samples) for policy, rows in evidence.items()}
 
 
-def _evidence(context: Context) -> dict[str, list[Evidence]]:
+def evidence_by_policy(context: Context) -> dict[str, list[Evidence]]:
+    """Return the run's evidence rows by policy."""
     groups: dict[str, list[Evidence]] = {}
     for row in context.read("evidence", Evidence):
         groups.setdefault(row.policy, []).append(row)
@@ -73,9 +76,10 @@ def adapters(context: Context) -> None:
     """
     from lookwise.training.together import train_together
 
-    shown = shown_by_policy(context)
+    evidence = evidence_by_policy(context)
+    shown = shown_by_policy(context, evidence)
     train, val = (readers_half(context, context.samples([split])) for split in ("train", "val"))
-    pictures = pictures_by_policy(context, [*train, *val])
+    pictures = pictures_by_policy(evidence, [*train, *val])
     jobs = []
     for policy in context.tuning_policies:
         for task in _groups(context):
@@ -160,14 +164,15 @@ def predictions(context: Context) -> None:
 def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tuple[Reader, str]]) -> list[Prediction]:
     """Return what the readers answer under the recipe's policies, sample by sample."""
     recipe = context.recipe
-    shown = shown_by_policy(context)
+    evidence = evidence_by_policy(context)
+    shown = shown_by_policy(context, evidence)
     stage = AnswerStage(
         tasks=context.tasks,
         readers=[reader for reader, _ in found],
         shown={p.name: shown.get(p.name, {}) for p in context.policies},
         want=None if recipe.answering == "rank" else Generate(max_new_tokens=recipe.answer_tokens),
         rule=recipe.rule,
-        pictures=pictures_by_policy(context, samples),
+        pictures=pictures_by_policy(evidence, samples),
         ranking=recipe.ranking,
     )
     models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
