@@ -1,7 +1,8 @@
-"""The last step of a run: scores.json, from prediction rows alone.
+"""The last step of a run: scores.json and gains.json, from prediction rows alone.
 
 In: samples, predictions, the exact readers' predictions where there are any.  Out: one record per metric of every task,
-split, subset, reader and policy, with intervals; the majority baseline among them.  Bytes depend on rows and seed only.
+split, subset, reader and policy, with intervals, the majority baseline among them; and what each policy gains over text
+alone and over other ways to choose.  Bytes depend on rows and seed only.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import hashlib
 import json
 from pathlib import PurePath
 
+from lookwise.benchmarks.gains import gain_record, gains
 from lookwise.benchmarks.scores import record, score_predictions
 from lookwise.pipeline.context import Context
 from lookwise.rows import Prediction
 from lookwise.runs.store import write_json_atomic
+from lookwise.sample import Sample
 
 __all__ = ["data_digest", "scores"]
 
@@ -24,7 +27,7 @@ def data_digest(context: Context) -> str:
     Pictures count by their files' names; their bytes are in the reply keys.
     """
     whole = hashlib.sha256()
-    for s in context.samples():
+    for s in context.read("samples", Sample):  # as given: addresses, whether they were fetched or not
         pictures = [(v.slot, v.candidate, PurePath(v.media.source).name) for v in s.visuals]
         whole.update(json.dumps([s.id, s.split, s.subset, s.fields, s.options, s.target, pictures]).encode())
     return whole.hexdigest()[:16]
@@ -35,6 +38,7 @@ def scores(context: Context) -> None:
     recipe = context.recipe
     samples = {s.id: s for s in context.samples(("train", *recipe.test_splits))}
     rows = context.read("predictions", Prediction) + context.read("ceilings", Prediction)
+    by_task = {name: [row for row in rows if row.task == name] for name in context.tasks}
     digest = data_digest(context)
     records = [
         record(score)
@@ -42,7 +46,7 @@ def scores(context: Context) -> None:
         for score in score_predictions(
             task,
             samples,
-            [row for row in rows if row.task == task.name],
+            by_task[task.name],
             rule=recipe.rule,
             seed=recipe.seed,
             resamples=recipe.resamples,
@@ -52,5 +56,13 @@ def scores(context: Context) -> None:
             with_published=recipe.published_data,
         )
     ]
-    json.dumps(records, allow_nan=False)  # a NaN that slipped through would make a file that is no JSON
+    paired = [
+        gain_record(gain)
+        for task in context.tasks.values()
+        for gain in gains(
+            task, samples, by_task[task.name], rule=recipe.rule, seed=recipe.seed, resamples=recipe.resamples
+        )
+    ]
+    json.dumps([records, paired], allow_nan=False)  # a NaN that slipped through would make a file that is no JSON
+    write_json_atomic(context.folder / "gains.json", paired)
     write_json_atomic(context.folder / "scores.json", records)

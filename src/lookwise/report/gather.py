@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookwise.errors import RunError
+from lookwise.report.gains import GainTable, gain_tables
 from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
 from lookwise.rows import Evidence, Prediction
 from lookwise.runs.store import is_complete, read_rows
@@ -33,6 +34,7 @@ class Run:
     scores: Sequence[Mapping[str, Any]]
     tables: tuple[ScoreTable, ...]
     calls: tuple[CallLine, ...]
+    gains: tuple[GainTable, ...] = ()
 
 
 def gather(folder: Path) -> Run:
@@ -45,7 +47,7 @@ def gather(folder: Path) -> Run:
         raise RunError(f"{folder}: no scores yet (state: {state}); run the same command again, it goes on")
     scores = _json(folder / "scores.json", list)
     calls = call_lines(_json(folder / "calls.json", dict) if (folder / "calls.json").is_file() else {})
-    recipe = folder / "recipe.yaml"
+    recipe, gains = folder / "recipe.yaml", folder / "gains.json"
     predictions = rows_of(folder, "predictions", Prediction)
     return Run(
         folder=folder,
@@ -54,6 +56,7 @@ def gather(folder: Path) -> Run:
         scores=scores,
         tables=score_tables(scores, _shares(folder, predictions), calls),
         calls=calls,
+        gains=gain_tables(_json(gains, list) if gains.is_file() else []),
     )
 
 

@@ -19,9 +19,10 @@ from typing import Any
 import yaml
 
 from lookwise.report.browser import Browser, browse, safe_json
+from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
 from lookwise.report.gather import Run, gather
 from lookwise.report.tables import CallLine, Cell, Line, ScoreTable
-from lookwise.report.words import caption, metric_name, number, seconds, short_names, spread
+from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread
 from lookwise.runs.files import write_bytes_atomic
 
 __all__ = ["MAX_BYTES", "page_text", "write_page"]
@@ -45,7 +46,7 @@ def page_text(folder: Path) -> str:
     parts = {
         "title": _title(run, recipe),
         "lede": _lede(run, recipe),
-        "scores": "\n".join([*map(_score_table, run.tables), _all_scores(run.scores)]),
+        "scores": "\n".join([*map(_gain_table, run.gains), *map(_score_table, run.tables), _all_scores(run.scores)]),
         "calls": _call_table(run.calls) if run.calls else "",
         "facts": _facts(run),
     }
@@ -158,6 +159,34 @@ def _score_cell(cell: Cell | None) -> str:
     said += [f"one answer in {cell.one_sided:.1%}"] if cell.one_sided is not None else []
     attribute = f' class="{" ".join(kinds)}"' if kinds else ""
     return f'<td{attribute} title="{escape("; ".join(said))}">{escape(number(cell.value))}{half}</td>'
+
+
+def _gain_table(table: GainTable) -> str:
+    names = short_names(table.columns)
+    head = ["<th></th>"]
+    for name, column in zip(names, table.columns, strict=True):
+        small = _element("small", metric_name(column.metric)) + _element("small", f"n = {column.n:,}")
+        head.append(f'<th title="{escape(column.name)}">{escape(name)}{small}</th>')
+    rows, group = [], ""
+    for line in table.lines:
+        if line.group != group:
+            rows.append(f'<tr class="group"><th colspan="{len(names) + 1}">{escape(line.group)}</th></tr>')
+        group = line.group
+        cells = _element("td", line.label) + "".join(map(_gain_cell, line.cells))
+        rows.append(f'<tr class="reader">{cells}</tr>')
+    return _element("h2", table.title) + _table(head, rows) + _element("p", GAIN_NOTE, "note")
+
+
+def _gain_cell(cell: GainCell | None) -> str:
+    if cell is None or cell.value is None:
+        return _element("td", "" if cell is None else "none")
+    said = [f"only the first right {cell.wins}, only the second {cell.losses}, n {cell.n}"]
+    half = ""
+    if cell.low is not None and cell.high is not None:
+        said.insert(0, f"{change(cell.low)} to {change(cell.high)}")
+        half = _element("small", spread(cell.low, cell.high))
+    title = escape("; ".join(said))
+    return f'<td class="{cell.verdict}" title="{title}">{escape(change(cell.value))}{half}</td>'
 
 
 _SCORE_FIELDS = (

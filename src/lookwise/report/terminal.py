@@ -16,17 +16,19 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
 from lookwise.report.gather import gather
 from lookwise.report.tables import CallLine, Cell, Column, Line, ScoreTable
-from lookwise.report.words import caption, metric_name, number, seconds, short_names, spread
+from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread
 
-__all__ = ["call_table", "score_parts", "show"]
+__all__ = ["call_table", "gain_parts", "score_parts", "show"]
 
 _PLAIN_WIDTH = 132
 """Width where the output is a file or a pipe."""
 _SIDE = 21
 """What the columns `shown`, `failed` and `time` take."""
 _GAP = 2
+_VERDICTS = {"pays": ("*", "bold green"), "costs": ("*", "bold red"), "unclear": (" ", "")}
 _STYLES = {"baseline": "dim", "ceiling": "italic", "published": "cyan", "reader": ""}
 
 
@@ -42,6 +44,11 @@ def show(folder: Path, console: Console | None = None) -> None:
             out.print(part)
         for line in caption(shown):
             out.print(Padding(Text(line, style="dim"), (0, 0, 0, 1)))
+        out.print()
+    for gains in run.gains:
+        for part in gain_parts(gains, out.width):
+            out.print(part)
+        out.print(Padding(Text(GAIN_NOTE, style="dim"), (0, 0, 0, 1)))
         out.print()
     if run.calls:
         out.print(call_table(run.calls))
@@ -59,21 +66,58 @@ def score_parts(table: ScoreTable, width: int) -> Iterator[Table]:
     label = max((_cell_width(Text(text)) for line in table.lines for text in (_label(line), line.group)), default=0)
     names = short_names(table.columns)
     widths = [_column_width(table, i, names[i]) + _GAP for i in range(len(table.columns))]
-    parts = 1
-    while parts < len(widths) and max(map(sum, _cut(widths, parts))) > width - label - _SIDE:
+    for chosen in _cut(widths, width - label - _SIDE):
+        yield _score_part(table, chosen, names, _continued(table.title, chosen))
+
+
+def gain_parts(table: GainTable, width: int) -> Iterator[Table]:
+    """Yield a table of gains in as many parts as the width asks for."""
+    names = short_names(table.columns)
+    label = max((len(text) for line in table.lines for text in (line.label, line.group)), default=0) + _GAP
+    heads = [_head(name, column) for name, column in zip(names, table.columns, strict=True)]
+    widths = [
+        max(_cell_width(head), *(_cell_width(_gain_cell(line.cells[i])) for line in table.lines)) + _GAP
+        for i, head in enumerate(heads)
+    ]
+    for chosen in _cut(widths, width - label - _GAP):
+        yield _gain_part(table, chosen, heads, _continued(table.title, chosen))
+
+
+def _gain_part(table: GainTable, chosen: range, heads: Sequence[Text], title: str) -> Table:
+    part = _table(title)
+    part.add_column("", overflow="fold")
+    for i in chosen:
+        part.add_column(heads[i], justify="right", no_wrap=True)
+    group = ""
+    for line in table.lines:
+        if line.group != group:
+            part.add_row(Text(line.group, style="bold"), *[""] * len(chosen))
+        group = line.group
+        part.add_row(Text(f"  {line.label}"), *(_gain_cell(line.cells[i]) for i in chosen))
+    return part
+
+
+def _gain_cell(cell: GainCell | None) -> Text:
+    if cell is None or cell.value is None:
+        return Text("" if cell is None else "none")
+    mark, style = _VERDICTS[cell.verdict]
+    text = Text(change(cell.value), style=style)
+    if cell.low is not None and cell.high is not None:
+        text.append(spread(cell.low, cell.high), "dim")
+    return text.append(mark)
+
+
+def _cut(widths: Sequence[int], room: int) -> Iterator[range]:
+    """Yield the columns in runs of equal length that fit the room, the last perhaps shorter."""
+    parts, step = 1, max(1, len(widths))
+    while parts < len(widths) and any(sum(widths[i : i + step]) > room for i in range(0, len(widths), step)):
         parts += 1
-    start = 0
-    for group in _cut(widths, parts):
-        chosen = range(start, start + len(group))
-        title = table.title if start == 0 else f"{table.title}, continued"
-        yield _score_part(table, chosen, names, title)
-        start += len(group)
+        step = -(-len(widths) // parts)
+    yield from (range(i, min(i + step, len(widths))) for i in range(0, max(1, len(widths)), step))
 
 
-def _cut(widths: Sequence[int], parts: int) -> list[Sequence[int]]:
-    """Return the widths in runs of equal length, the last perhaps shorter."""
-    step = max(1, -(-len(widths) // parts))
-    return [widths[i : i + step] for i in range(0, len(widths), step)] or [[0]]
+def _continued(title: str, chosen: range) -> str:
+    return f"{title}, continued" if chosen.start else title
 
 
 def _cell_width(text: Text) -> int:
@@ -85,7 +129,7 @@ def _column_width(table: ScoreTable, index: int, name: str) -> int:
     return max(_cell_width(_head(name, table.columns[index])), *cells)
 
 
-def _score_part(table: ScoreTable, chosen: Sequence[int], names: Sequence[str], title: str) -> Table:
+def _score_part(table: ScoreTable, chosen: range, names: Sequence[str], title: str) -> Table:
     part = _table(title)
     part.add_column("policy", overflow="fold")
     for i in chosen:

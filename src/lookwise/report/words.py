@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from lookwise.report.tables import Column, ScoreTable
 
-__all__ = ["caption", "metric_name", "number", "seconds", "short_names", "spread"]
+__all__ = ["caption", "change", "metric_name", "number", "seconds", "short_names", "spread"]
 
 _LONG = 10
 """A task's name longer than this is written by its initials, as the papers do."""
@@ -30,6 +30,11 @@ def number(value: float) -> str:
         return f"{value:.2f}"
     text = f"{value:.3f}"
     return text[1:] if text.startswith("0") else text
+
+
+def change(value: float) -> str:
+    """Return a difference of two scores, its sign always written."""
+    return ("+" if value >= 0 else "-") + number(abs(value))
 
 
 def spread(low: float, high: float) -> str:

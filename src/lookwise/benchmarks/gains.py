@@ -1,0 +1,158 @@
+"""Does looking pay?  The readers of one run against each other, paired on the samples that both answered.
+
+In: a task, its samples, prediction rows.  Out: `Gain` records (gains.json).  Four questions are asked of every split:
+
+    text     a policy against text alone, each answered by the reader tuned on it (an untuned reader: by itself)
+    all      a gate against showing everything, likewise
+    random   a gate against as many drawn blindly, both answered by the gate's own reader
+    ceiling  the best possible reader with pictures against the best possible one without: what there is to gain
+
+Two readers that were tuned apart also differ by chance of the tuning; the interval is over samples only.  It reads no
+file and asks no model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+from lookwise.benchmarks.scores import compare_predictions
+from lookwise.rows import Prediction
+from lookwise.sample import Sample
+from lookwise.task import Rule, Task
+
+__all__ = ["Gain", "Question", "gain_record", "gains"]
+
+Question = Literal["text", "all", "random", "ceiling"]
+_TEXT = "none"
+_CEILINGS = ("ceiling/pictures", "ceiling/text")
+_NO_GATES = ("always", "all", "oracle/truth", "oracle/measured")
+"""Selectors that do not decide by themselves, or by what nobody has at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much better `policy` scores than `against`, by the task's primary metric, with its 95 % interval.
+
+    `tuned_on` and `against_tuned_on` say which readers answered; `wins` and `losses` count samples that only the first
+    or only the second got right.  nan where nothing could be scored.
+    """
+
+    benchmark: str
+    task: str
+    split: str
+    question: Question
+    model: str
+    policy: str
+    tuned_on: str
+    against: str
+    against_tuned_on: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    wins: int
+    losses: int
+    n: int
+
+
+class _Side(NamedTuple):
+    """One reader under one policy."""
+
+    split: str
+    model: str
+    tuned_on: str
+    policy: str
+
+
+def gains(
+    task: Task,
+    samples: Mapping[str, Sample],
+    predictions: Sequence[Prediction],
+    *,
+    rule: Rule = "robust",
+    seed: int = 0,
+    resamples: int = 1000,
+) -> list[Gain]:
+    """Return the gains of one task's predictions, question by question."""
+    sides: dict[_Side, list[Prediction]] = {}
+    for p in predictions:
+        if p.task in (task.name, task.short):
+            sides.setdefault(_Side(p.split, p.reader or p.model, p.tuned_on, p.policy), []).append(p)
+    found = []
+    for question, a, b in _questions(list(sides)):
+        difference = compare_predictions(
+            {task.name: task}, samples, sides[a], sides[b], rule=rule, seed=seed, resamples=resamples
+        )
+        found.append(
+            Gain(
+                benchmark=task.name.split("/")[0],
+                task=task.name,
+                split=a.split,
+                question=question,
+                model=a.model,
+                policy=a.policy,
+                tuned_on=a.tuned_on,
+                against=b.policy,
+                against_tuned_on=b.tuned_on,
+                metric=task.metrics[0].name,
+                value=difference.value,
+                low=difference.low,
+                high=difference.high,
+                wins=difference.only_a,
+                losses=difference.only_b,
+                n=difference.n,
+            )
+        )
+    return found
+
+
+def gain_record(gain: Gain) -> dict[str, Any]:
+    """Return a gain as JSON values: nan is null."""
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(gain).items()}
+
+
+def _questions(sides: Sequence[_Side]) -> Iterator[tuple[Question, _Side, _Side]]:
+    """Yield what is compared with what, of every split and model."""
+    for split, model in dict.fromkeys((side.split, side.model) for side in sides):
+        mine = [side for side in sides if (side.split, side.model) == (split, model)]
+        tuned = {side.policy: side for side in mine if side.tuned_on and side.tuned_on == side.policy}
+        as_it_is = {side.policy: side for side in mine if not side.tuned_on}
+        for own in (tuned, as_it_is):
+            yield from _against_text(own)
+            yield from _against_all(own)
+            yield from _against_random(own, mine)
+    for split in dict.fromkeys(side.split for side in sides):
+        best = {side.policy: side for side in sides if side.split == split and side.policy in _CEILINGS}
+        if len(best) == len(_CEILINGS):
+            yield "ceiling", best[_CEILINGS[0]], best[_CEILINGS[1]]
+
+
+def _against_text(own: Mapping[str, _Side]) -> Iterator[tuple[Question, _Side, _Side]]:
+    if _TEXT in own:
+        for policy, side in own.items():
+            if policy != _TEXT:
+                yield "text", side, own[_TEXT]
+
+
+def _against_all(own: Mapping[str, _Side]) -> Iterator[tuple[Question, _Side, _Side]]:
+    for policy, side in own.items():
+        everything = own.get(f"{policy.partition(':')[0]}:always")
+        if _is_gate(policy) and everything is not None:
+            yield "all", side, everything
+
+
+def _against_random(own: Mapping[str, _Side], mine: Sequence[_Side]) -> Iterator[tuple[Question, _Side, _Side]]:
+    for policy, side in own.items():
+        form, _, selector = policy.partition(":")
+        blind = side._replace(policy=f"{form}:random@{selector}")
+        if _is_gate(policy) and blind in mine:
+            yield "random", side, blind
+
+
+def _is_gate(policy: str) -> bool:
+    """Return whether a policy chooses by something that is at hand when a new sample comes."""
+    selector = policy.partition(":")[2]
+    return bool(selector) and selector not in _NO_GATES and not selector.startswith("random@")

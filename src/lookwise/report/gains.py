@@ -1,0 +1,106 @@
+"""What looking gains, as tables ready to be drawn: one line per comparison, one column per task.
+
+In: the records of gains.json (plain values).  Out: frozen tables that terminal.py and html.py draw alike.  It computes
+nothing but which gains are clear of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lookwise.report.tables import Column
+
+__all__ = ["GAIN_NOTE", "GainCell", "GainLine", "GainTable", "Verdict", "gain_tables"]
+
+Record = Mapping[str, Any]
+Verdict = Literal["pays", "costs", "unclear"]
+GAIN_NOTE = (
+    "difference of the two scores on the same samples, ± half of its 95 % interval, not corrected for the number of "
+    "comparisons; * the interval is clear of zero"
+)
+_TITLES = {
+    "text": "against text alone",
+    "all": "against showing everything",
+    "random": "against as many drawn blindly",
+    "ceiling": "what there is to gain",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GainCell:
+    """One difference; `value` None: nothing could be scored."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    wins: int
+    losses: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the interval is clear of zero, and on which side."""
+        if self.low is not None and self.low > 0:
+            return "pays"
+        return "costs" if self.high is not None and self.high < 0 else "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class GainLine:
+    """One comparison over all tasks of a split; `group` is what lines of one question share."""
+
+    group: str
+    label: str
+    cells: tuple[GainCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GainTable:
+    """All comparisons of one benchmark and split."""
+
+    benchmark: str
+    split: str
+    columns: tuple[Column, ...]
+    lines: tuple[GainLine, ...]
+
+    @property
+    def title(self) -> str:
+        """The question, and where it is asked."""
+        return f"Does looking pay? {self.benchmark}, {self.split}"
+
+
+def gain_tables(records: Sequence[Record]) -> tuple[GainTable, ...]:
+    """Return one table per benchmark and split, in the order of the records."""
+    places = dict.fromkeys((str(r["benchmark"]), str(r["split"])) for r in records)
+    return tuple(_table(b, s, [r for r in records if (r["benchmark"], r["split"]) == (b, s)]) for b, s in places)
+
+
+def _table(benchmark: str, split: str, records: Sequence[Record]) -> GainTable:
+    counts: dict[str, int] = {}
+    metrics = {str(r["task"]): str(r["metric"]) for r in records}
+    for r in records:
+        counts[str(r["task"])] = max(int(r["n"]), counts.get(str(r["task"]), 0))
+    columns = tuple(Column(task, None, metrics[task], n) for task, n in counts.items())
+    several = len({r["model"] for r in records if r["question"] != "ceiling"}) > 1
+    found: dict[tuple[str, str], dict[str, GainCell]] = {}
+    for question in _TITLES:
+        for r in records:
+            if r["question"] == question:
+                found.setdefault((_TITLES[question], _label(r, several)), {})[str(r["task"])] = _cell(r)
+    lines = (
+        GainLine(group, label, tuple(cells.get(c.task) for c in columns)) for (group, label), cells in found.items()
+    )
+    return GainTable(benchmark, split, columns, tuple(lines))
+
+
+def _label(record: Record, several: bool) -> str:
+    if record["question"] == "ceiling":
+        return "best possible reader"
+    label = str(record["policy"]) if record["tuned_on"] else f"{record['policy']}, untuned"
+    return f"{record['model']}, {label}" if several else label
+
+
+def _cell(r: Record) -> GainCell:
+    return GainCell(r["value"], r["low"], r["high"], int(r["n"]), int(r["wins"]), int(r["losses"]))

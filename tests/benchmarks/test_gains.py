@@ -1,0 +1,107 @@
+"""Does looking pay: which readers are compared, on which samples, and which way the difference points."""
+
+import json
+import math
+
+from lookwise.benchmarks.catalog import find_task
+from lookwise.benchmarks.gains import gain_record, gains
+from lookwise.rows import Prediction
+from lookwise.sample import Sample
+
+TASK = find_task("mpc")
+N = 60
+GOLD = ["ABCD"[i % 4] for i in range(N)]
+SAMPLES = {
+    f"s{i}": Sample(f"s{i}", "mmecinstruct", TASK.name, "test", (("query", "q"),), (), (), gold)
+    for i, gold in enumerate(GOLD)
+}
+
+
+def side(policy, tuned_on, right, reader="r", split="test", of=range(N)):
+    """Return predictions of which the first `right` are right."""
+    return [
+        Prediction(
+            f"s{i}",
+            TASK.name,
+            split,
+            policy,
+            tuned_on,
+            None,
+            GOLD[i] if i < right else "ABCD"[(i + 1) % 4],
+            (),
+            "f",
+            reader,
+        )
+        for i in of
+    ]
+
+
+TUNED = [
+    *side("none", "none", 30),
+    *side("captions:vote", "none", 5),
+    *side("none", "captions:vote", 10),
+    *side("captions:vote", "captions:vote", 50),
+    *side("captions:random@vote", "captions:vote", 35),
+    *side("captions:oracle/truth", "captions:vote", 58),
+    *side("captions:always", "captions:always", 55),
+    *side("ceiling/text", "", 40, "exact text"),
+    *side("ceiling/pictures", "", 60, "exact pictures"),
+]
+
+
+def asked(found):
+    return {(g.question, g.policy, g.tuned_on, g.against, g.against_tuned_on): g for g in found}
+
+
+def test_every_policy_is_answered_by_the_reader_that_was_tuned_on_it():
+    found = asked(gains(TASK, SAMPLES, TUNED))
+    assert set(found) == {
+        ("text", "captions:vote", "captions:vote", "none", "none"),
+        ("text", "captions:always", "captions:always", "none", "none"),
+        ("all", "captions:vote", "captions:vote", "captions:always", "captions:always"),
+        ("random", "captions:vote", "captions:vote", "captions:random@vote", "captions:vote"),
+        ("ceiling", "ceiling/pictures", "", "ceiling/text", ""),
+    }
+    vote = found["text", "captions:vote", "captions:vote", "none", "none"]
+    assert (vote.metric, vote.n, vote.wins, vote.losses) == ("accuracy", N, 20, 0)
+    assert math.isclose(vote.value, 20 / N)
+    assert 0 < vote.low < vote.value < vote.high
+    everything = found["all", "captions:vote", "captions:vote", "captions:always", "captions:always"]
+    assert math.isclose(everything.value, -5 / N)
+    assert everything.losses == 5
+
+
+def test_an_untuned_reader_is_compared_with_itself_and_an_oracle_is_no_gate():
+    rows = [
+        *side("none", "", 30),
+        *side("captions:always", "", 20),
+        *side("captions:oracle/truth", "", 40),
+        *side("captions:random@vote", "", 40),
+        *side("none", "", 60, reader="another"),
+    ]
+    found = gains(TASK, SAMPLES, rows)
+    assert [(g.question, g.policy, g.model) for g in found] == [
+        ("text", "captions:always", "r"),
+        ("text", "captions:oracle/truth", "r"),
+        ("text", "captions:random@vote", "r"),
+    ]
+    assert found[0].value < 0
+
+
+def test_only_samples_that_both_answered_count():
+    rows = [*side("none", "", 0, of=range(30)), *side("captions:always", "", N, of=range(20, N))]
+    (gain,) = gains(TASK, SAMPLES, rows)
+    assert (gain.n, gain.wins) == (10, 10)
+
+
+def test_a_reader_without_text_alone_is_not_compared_and_other_tasks_are_left_out():
+    assert gains(TASK, SAMPLES, side("captions:always", "", 5)) == []
+    assert gains(find_task("psi"), SAMPLES, TUNED) == []
+
+
+def test_records_are_json():
+    samples = {k: Sample(s.id, s.benchmark, s.task, s.split, s.fields, (), (), None) for k, s in SAMPLES.items()}
+    (gain, *_) = gains(TASK, samples, [*side("none", "", 5), *side("captions:always", "", 6)])
+    assert gain.n == 0
+    assert gain_record(gain)["low"] is None
+    json.dumps(gain_record(gain), allow_nan=False)

@@ -1,0 +1,102 @@
+"""What looking gains, as lines of a table: grouped by question, marked where it is clear of zero, never cut off."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lookwise.report.gains import gain_tables
+from lookwise.report.html import page_text
+from lookwise.report.terminal import show
+
+TASKS = ("answerability_prediction", "category_classification", "product_relation_prediction", "sentiment_analysis")
+
+
+def gain(task: str, question: str, policy: str, against: str, value: float | None, **more: Any) -> dict[str, Any]:
+    half = 0.05
+    return {
+        "benchmark": "mmecinstruct",
+        "task": f"mmecinstruct/{task}",
+        "split": "test",
+        "question": question,
+        "model": "tiny:reader-s",
+        "policy": policy,
+        "tuned_on": policy,
+        "against": against,
+        "against_tuned_on": against,
+        "metric": "f1",
+        "value": value,
+        "low": None if value is None else value - half,
+        "high": None if value is None else value + half,
+        "wins": 40,
+        "losses": 11,
+        "n": 400,
+        **more,
+    }
+
+
+RECORDS = [
+    gain(task, *asked)
+    for task in TASKS
+    for asked in (
+        ("text", "captions:vote", "none", 0.21),
+        ("text", "captions:always", "none", 0.02),
+        ("all", "captions:vote", "captions:always", -0.11),
+        ("ceiling", "ceiling/pictures", "ceiling/text", None),
+    )
+]
+
+
+@pytest.fixture
+def folder(run_folder: Path, tmp_path: Path) -> Path:
+    """Return a copy of the run that has gains."""
+    copy = tmp_path / "run"
+    shutil.copytree(run_folder, copy)
+    (copy / "gains.json").write_text(json.dumps(RECORDS), encoding="utf-8")
+    return copy
+
+
+def test_lines_are_grouped_by_question_and_marked() -> None:
+    (table,) = gain_tables(RECORDS)
+    assert [(line.group, line.label) for line in table.lines] == [
+        ("against text alone", "captions:vote"),
+        ("against text alone", "captions:always"),
+        ("against showing everything", "captions:vote"),
+        ("what there is to gain", "best possible reader"),
+    ]
+    assert [line.cells[0].verdict for line in table.lines if line.cells[0]] == ["pays", "unclear", "costs", "unclear"]
+    assert [column.n for column in table.columns] == [400] * 4
+
+
+def test_several_models_are_named() -> None:
+    (table,) = gain_tables([*RECORDS, gain(TASKS[0], "text", "captions:vote", "none", 0.1, model="other", tuned_on="")])
+    assert table.lines[0].label == "tiny:reader-s, captions:vote"
+    assert any(line.label == "other, captions:vote, untuned" for line in table.lines)
+
+
+@pytest.mark.parametrize("width", [80, 132])
+def test_the_terminal_shows_every_gain(folder: Path, width: int) -> None:
+    out = io.StringIO()
+    show(folder, Console(file=out, width=width, highlight=False))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("+.210±.05+") == len(TASKS)
+    assert text.count("-.110±.05-") == len(TASKS)
+    assert "against showing everything" in text
+    assert "above zero" in text
+
+
+def test_the_page_opens_with_the_answer(folder: Path) -> None:
+    text = page_text(folder)
+    assert text.count('<td class="pays"') == len(TASKS)
+    assert text.index("Does looking pay?") < text.index("mmecinstruct, test (in domain)")
+
+
+def test_a_run_of_before_has_no_such_table(run_folder: Path) -> None:
+    assert "Does looking pay?" not in page_text(run_folder)
