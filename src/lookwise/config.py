@@ -154,7 +154,7 @@ def _named(value: Any, origin: str) -> Mapping[str, str]:
 _POSITIVE = (
     *("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples"),
     *("verifier_rank", "verifier_alpha", "verifier_learning_rate", "verifier_batch", "verifier_epochs"),
-    *("verifier_max_tokens", "http_concurrency"),
+    *("verifier_max_tokens", "http_concurrency", "fetch_at_once", "fetch_per_host"),
 )
 _SHARES = ("audit", "warmup", "dropout", "verifier_warmup", "verifier_dropout")
 
@@ -173,6 +173,8 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
             raise RecipeError(f"{origin}: {key} must be 0 (no limit) or positive, found {getattr(recipe, key)}")
     if recipe.effort <= 0 or recipe.caption_folds < 0 or recipe.caption_folds == 1:
         raise RecipeError(f"{origin}: effort must be positive, caption_folds 0 or at least 2")
+    if recipe.pack and (recipe.freeze or recipe.fetching != "auto"):
+        raise RecipeError(f"{origin}: pack takes all pictures from {recipe.pack!r}; leave freeze and fetching out")
     unknown = [p for p in recipe.tune_on if p not in recipe.policies]
     if unknown:
         raise RecipeError(f"{origin}: tune_on names {unknown[0]!r}, which is not among policies")

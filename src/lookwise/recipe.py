@@ -36,6 +36,21 @@ class Recipe:
     test_splits: tuple[str, ...] = ("test", "ood")
     published_data: bool = False
     """The user's word that this is the published data itself: only then do the paper's cells stand beside ours."""
+    # pictures by web address
+    fetching: Literal["auto", "pass", "never"] = "auto"
+    """`auto` fetches, once, those that a step looks at; `pass` hands their addresses to models behind servers, and
+    fetches only where a model in this process looks; `never` leaves them missing."""
+    fetch_private: bool = False
+    """Whether addresses inside one's own network may be asked."""
+    fetch_at_once: int = 32
+    fetch_per_host: int = 4
+    """Requests under way, in all and to one host."""
+    shelf: str = ""
+    """The folder of fetched pictures, which runs may share; "" is one in the run's own folder."""
+    pack: str = ""
+    """A frozen pack to take the pictures from: nothing is fetched, and what it lacks is missing."""
+    freeze: str = ""
+    """A folder to freeze the fetched pictures into, so that others score the same."""
     # pictures in words, and votes
     prompts: str = "mmecinstruct"
     captioner: str = "tiny:captioner"
@@ -111,7 +126,8 @@ class Recipe:
     @property
     def unlimited(self) -> Recipe:
         """Return the recipe without its limits on servers: two that are equal so are one experiment."""
-        return replace(self, http_concurrency=64, budget_requests=0, budget_tokens=0, budget_money=0.0)
+        free = replace(self, http_concurrency=64, budget_requests=0, budget_tokens=0, budget_money=0.0)
+        return replace(free, fetch_private=False, fetch_at_once=32, fetch_per_host=4)
 
     @property
     def shows_pictures(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lookwise.fetching.fetch import fetch
 from lookwise.fetching.limits import Limits
-from lookwise.fetching.pack import read_pack, write_pack
+from lookwise.fetching.pack import read_pack, subset_of, write_pack
 from lookwise.fetching.shelf import Fetched, Shelf
 
-__all__ = ["Fetched", "Limits", "Shelf", "fetch", "read_pack", "write_pack"]
+__all__ = ["Fetched", "Limits", "Shelf", "fetch", "read_pack", "subset_of", "write_pack"]

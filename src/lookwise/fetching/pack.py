@@ -24,7 +24,7 @@ from lookwise.fetching.limits import Limits
 from lookwise.fetching.shelf import Fetched, Shelf, is_digest
 from lookwise.runs.files import write_bytes_atomic
 
-__all__ = ["Pack", "read_pack", "write_pack"]
+__all__ = ["Pack", "frozen_subset", "read_pack", "subset_of", "write_pack"]
 
 _FORMAT = 1
 _SHARD = 512 * 2**20
@@ -57,7 +57,7 @@ def write_pack(shelf: Shelf, urls: Iterable[str], folder: Path, shard_bytes: int
             shards.append({"name": name, "sha256": _write_shard(folder / name, group, shelf), "pictures": group})
         manifest = {
             "format": _FORMAT,
-            "subset": _subset(outcomes),
+            "subset": subset_of(outcomes),
             "shards": shards,
             "addresses": [{"url": f.url, "sha256": f.digest, "reason": f.reason} for f in outcomes],
         }
@@ -81,6 +81,11 @@ def read_pack(folder: Path, shelf: Shelf, limits: Limits | None = None) -> Pack:
     return _pack(outcomes)
 
 
+def frozen_subset(folder: Path) -> str:
+    """Return the `subset` of a pack, its manifest checked and its shards not read."""
+    return subset_of(_manifest(folder, Limits())[2])
+
+
 def _known(shelf: Shelf, url: str) -> Fetched:
     found = shelf.known.get(url)
     if found is None or (found.digest is not None and not shelf.holds(found)):
@@ -90,10 +95,10 @@ def _known(shelf: Shelf, url: str) -> Fetched:
 
 def _pack(outcomes: list[Fetched]) -> Pack:
     pictures = {f.digest for f in outcomes if f.digest is not None}
-    return Pack(_subset(outcomes), len(outcomes), sum(f.digest is None for f in outcomes), len(pictures))
+    return Pack(subset_of(outcomes), len(outcomes), sum(f.digest is None for f in outcomes), len(pictures))
 
 
-def _subset(outcomes: list[Fetched]) -> str:
+def subset_of(outcomes: Iterable[Fetched]) -> str:
     """Return the digest of which address has which picture; reasons are not in it, as they may differ."""
     lines = sorted(f"{f.digest or '-'} {f.url}\n" for f in outcomes)
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
@@ -211,7 +216,7 @@ def _manifest(folder: Path, limits: Limits) -> tuple[Shards, dict[str, int], lis
         and all(type(size) is int and 0 < size <= limits.bytes for size in sizes.values())
         and {f.digest for f in outcomes if f.digest is not None} == set(sizes)
         and len({f.url for f in outcomes}) == len(outcomes)
-        and _subset(outcomes) == found.get("subset")
+        and subset_of(outcomes) == found.get("subset")
     )
     if not sound:
         raise DataError(f"{path} contradicts itself, or names pictures of more than {limits.bytes:,} bytes")

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,11 @@ class Shelf:
         self.folder = folder
         self._journal = folder / "fetched.jsonl"
         self._names = count()
-        self.known: dict[str, Fetched] = dict(_read(self._journal))
+
+    @cached_property
+    def known(self) -> dict[str, Fetched]:
+        """What became of every address, by address; read when it is first asked for."""
+        return dict(_read(self._journal))
 
     @contextmanager
     def open(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from lookwise.inference.contract import Answered, Ask, DecidesEarly, ModelSource, Prepares, Stage, Streams
 from lookwise.inference.display import Display, terminal_display
-from lookwise.inference.keys import request_key
+from lookwise.inference.keys import Pictures, request_key
 from lookwise.inference.loop import run_stage
 from lookwise.inference.plan import WINDOW
 
@@ -22,6 +22,7 @@ __all__ = [
     "DecidesEarly",
     "Display",
     "ModelSource",
+    "Pictures",
     "Prepares",
     "Stage",
     "Streams",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -41,9 +42,14 @@ def _want(want: Want) -> list[object]:
 
 
 class Pictures:
-    """Digests of media files, and what is wrong with them; remembered by path, size and time of change."""
+    """Digests of media files, and what is wrong with them; remembered by path, size and time of change.
 
-    def __init__(self) -> None:
+    `missing` says of web addresses why there is no file.  With `by_address` the models asked open web addresses
+    themselves: a picture there is the same as another where its address is.
+    """
+
+    def __init__(self, missing: Mapping[str, str] | None = None, by_address: bool = False) -> None:
+        self._missing, self._by_address = missing or {}, by_address
         self._seen: dict[tuple[str, str, int, int], tuple[str | None, str | None]] = {}
 
     def resolve(self, request: Request) -> tuple[Request, str | None]:
@@ -75,6 +81,10 @@ class Pictures:
         return Message(message.role, tuple(parts))
 
     def _look(self, medium: Media) -> tuple[str | None, str | None]:
+        if medium.source in self._missing:
+            return None, self._missing[medium.source]
+        if self._by_address and medium.kind == "image" and media.is_url(medium.source):
+            return f"address:{medium.source}", None
         try:
             stat = Path(medium.source).stat()
         except (OSError, ValueError):

@@ -46,6 +46,7 @@ def run_stage(
     ledger: Ledger,
     display: Display | None = None,
     window: int = WINDOW,
+    pictures: Pictures | None = None,
 ) -> dict[str, tuple[R, ...]]:
     """Run a stage to its end and return its rows by sample id, in the order of the samples.
 
@@ -57,7 +58,7 @@ def run_stage(
     if len(rows) < len(samples):
         twice = next(name for name, count in Counter(s.id for s in samples).items() if count > 1)
         raise DataError(f"sample id {twice!r} occurs twice; ids must be unique within a stage")
-    loop = _Loop(stage, models, replies, ledger, display, window)
+    loop = _Loop(stage, models, replies, ledger, display, window, pictures or Pictures())
     left = list(samples)
     while left:
         left = loop.round(left, rows)
@@ -76,10 +77,11 @@ class _Loop(Generic[R]):
         ledger: Ledger,
         display: Display | None,
         window: int,
+        pictures: Pictures,
     ) -> None:
         self._stage, self._models, self._replies, self._ledger = stage, models, replies, ledger
         self._display, self._window = display, window
-        self._pictures = Pictures()
+        self._pictures = pictures
         self._fingerprints: dict[str, str] = {}
         self._tallies: dict[str, Tally] = {}
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from lookwise.inference import Display, ModelSource
+from lookwise.fetching import Fetched, Shelf
+from lookwise.inference import Display, ModelSource, Pictures, Stage, run_stage
 from lookwise.models.http.budget import Budget
 from lookwise.models.open import ModelOptions, fingerprint, open_model
 from lookwise.pipeline.data import Data
@@ -22,6 +23,7 @@ from lookwise.runs.replies import ReplyStore
 from lookwise.runs.store import is_complete, read_rows, write_rows
 from lookwise.sample import Sample
 from lookwise.stages.evidence import Policy, parse_policy
+from lookwise.stages.fetch import Absent, with_files
 from lookwise.task import Task
 
 __all__ = ["SCRATCH", "TUNING_SPLITS", "Context", "by_sample", "scratch_models", "slug"]
@@ -74,6 +76,8 @@ class Context:
     ledger: Ledger
     display: Display | None
     budget: Budget | None = None
+    home: Path | None = None
+    """The folder of the run that trained the models, where the rows lie in another one (predictions of new rows)."""
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -98,12 +102,12 @@ class Context:
 
     def model_folder(self, name: str) -> Path:
         """Return the folder of a model that the run trains itself."""
-        return self.folder / "models" / name
+        return (self.home or self.folder) / "models" / name
 
     @property
     def verifier_folder(self) -> Path:
         """The folder of the verifier's adapter."""
-        return self.folder / "adapters" / "verifier"
+        return (self.home or self.folder) / "adapters" / "verifier"
 
     def spec(self, spec: str) -> str:
         """Return a spec that opens: a model from scratch is a checkpoint in the run's folder."""
@@ -130,10 +134,48 @@ class Context:
         """Write a stage's rows; the manifest, written last, makes them complete."""
         write_rows(self.rows_folder(stage), kind, rows)
 
+    @property
+    def shelf_folder(self) -> Path:
+        """The folder of fetched pictures."""
+        return Path(self.recipe.shelf or (self.home or self.folder) / "fetched").resolve()
+
     def samples(self, splits: Sequence[str] | None = None) -> list[Sample]:
-        """Return the run's samples, of the given splits."""
-        samples = read_rows(self.rows_folder("samples"), Sample)
-        return [s for s in samples if splits is None or s.split in splits]
+        """Return the run's samples, of the given splits; files stand in for web addresses that were fetched."""
+        samples = [s for s in self.read("samples", Sample) if splits is None or s.split in splits]
+        fetched = self.fetched()
+        return with_files(samples, fetched, Shelf(self.shelf_folder)) if fetched else samples
+
+    def fetched(self) -> dict[str, Fetched]:
+        """Return what became of the web addresses that the run looks at; nothing before they were fetched."""
+        known = is_complete(self.rows_folder("pictures"))
+        return {row.url: row for row in self.read("pictures", Fetched)} if known else {}
+
+    def published_places(self) -> dict[str, str]:
+        """Return the web address of every fetched file."""
+        shelf = Shelf(self.shelf_folder)
+        return {str(shelf.path(f.digest)): url for url, f in self.fetched().items() if f.digest is not None}
+
+    def ask(
+        self, stage: Stage[R], samples: Sequence[Sample], models: Mapping[str, ModelSource]
+    ) -> dict[str, tuple[R, ...]]:
+        """Carry a stage out: every sample's rows."""
+        return run_stage(
+            stage,
+            samples,
+            models=models,
+            replies=self.replies,
+            ledger=self.ledger,
+            display=self.display,
+            pictures=self._pictures(),
+        )
+
+    def _pictures(self) -> Pictures:
+        """Return why pictures are missing.  Those that were not to be fetched are opened by the models themselves."""
+        if not is_complete(self.rows_folder("absences")):
+            return Pictures()
+        missing = {row.url: row.reason for row in self.read("absences", Absent)}
+        passed = self.recipe.fetching == "pass" and not self.fetched()
+        return Pictures(missing, by_address=passed)
 
     def source(self, key: str, spec: str) -> ModelSource:
         """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""

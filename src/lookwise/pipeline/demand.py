@@ -9,7 +9,7 @@ is opened) and what is wanted.  What a policy shows that goes by replies is not 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from lookwise.benchmarks.rendering import answer_conversation, caption_conversation, utility_conversation
@@ -18,10 +18,12 @@ from lookwise.pipeline.context import TUNING_SPLITS
 from lookwise.pipeline.data import Data
 from lookwise.pipeline.distinct import ROOM, Distinct, key_of
 from lookwise.pipeline.utility_steps import SHORT, looks
-from lookwise.sample import Sample, Visual
+from lookwise.pipeline.wanted import certain, main_pictures, wanted
+from lookwise.sample import Sample
 from lookwise.stages.evidence import Policy, parse_policy
+from lookwise.stages.fetch import is_fetchable
 
-__all__ = ["Demand", "Requests", "main_pictures"]
+__all__ = ["Demand", "Requests"]
 
 
 @dataclass
@@ -53,19 +55,10 @@ class Requests:
         return "" if self.different.exact else "about "
 
 
-def main_pictures(sample: Sample) -> Iterator[Visual]:
-    """Yield the first picture of each slot: the one that is captioned."""
-    first: dict[str, Visual] = {}
-    for visual in sample.visuals:
-        if visual.slot not in first or visual.candidate < first[visual.slot].candidate:
-            first[visual.slot] = visual
-    yield from first.values()
-
-
 class Demand:
     """The requests of a run, step by step; `answers` are those of one reader."""
 
-    def __init__(self, data: Data, room: int = ROOM) -> None:
+    def __init__(self, data: Data, room: int = ROOM, fetched: Container[str] = ()) -> None:
         self.recipe = recipe = data.recipe
         self.policies = tuple(parse_policy(name, recipe.judges) for name in recipe.policies)
         tuned = recipe.tune_on if recipe.readers != "zero-shot" else ()
@@ -76,6 +69,9 @@ class Demand:
         self.lessons = 0
         """Pictures that the verifier may be taught with, at most."""
         self.captions, self.measured, self.predicted, self.answers = (Requests(Distinct(room)) for _ in range(4))
+        self.addresses, self.held = Distinct(room), Distinct(room)
+        """Pictures by web address that a step looks at, and those of them that were fetched before."""
+        self._fetched = fetched
         self._both = Distinct(room)
         self._tasks = data.tasks
         self._teaches = recipe.teaches_verifier
@@ -108,6 +104,7 @@ class Demand:
         verifiers = self._teaches and sample.split in TUNING_SPLITS and self.samples[place] % 2 == 1
         self.samples[place] += 1
         self.learning += sample.split == "train" and not verifiers
+        self._look(sample, verifiers)
         if sample.split in self._captioned:
             self._caption(sample)
         text = _text(answer_conversation(self._tasks[sample.task], sample, {}))
@@ -118,6 +115,17 @@ class Demand:
             self._predict(sample)
         if sample.split in self.recipe.test_splits:
             self._answer(sample, text)
+
+    def _look(self, sample: Sample, verifiers: bool) -> None:
+        shown = self.policies if sample.split in self.recipe.test_splits else ()
+        shown += self.tuning if sample.split in TUNING_SPLITS and not verifiers else ()
+        whole = self._is_measured(sample, verifiers) or (sample.split in self._judged and not verifiers)
+        for visual in wanted(sample, captioned=sample.split in self._captioned, whole=whole, policies=shown):
+            if is_fetchable(visual):
+                key = key_of(visual.media.source)
+                self.addresses.add(key)
+                if visual.media.source in self._fetched:
+                    self.held.add(key)
 
     def _is_measured(self, sample: Sample, verifiers: bool) -> bool:
         """Return whether a sample is asked with and without its pictures (utility_steps.measured)."""
@@ -156,7 +164,7 @@ class Demand:
     def _answer(self, sample: Sample, text: str) -> None:
         recipe = self.recipe
         want = self._ranked(sample) if recipe.answering == "rank" else f"generate {recipe.answer_tokens}"
-        known = [_certain(policy, sample) for policy in self.policies]
+        known = [certain(policy, sample) for policy in self.policies]
         for shown in known:
             if shown is not None:
                 key = _shown(f"{want}\0{text}", sample, shown)
@@ -169,16 +177,6 @@ class Demand:
         self.answers.open += min(single, left) + len(open_ones) - single
         if recipe.answering == "rank" and recipe.ranking == "calibrated":
             self.answers.add(key_of("empty", sample.task, want))
-
-
-def _certain(policy: Policy, sample: Sample) -> tuple[int, ...] | None:
-    """Return the candidates that a policy shows whatever anybody replies; None where that is open."""
-    if policy.form is None or not sample.visuals:
-        return ()
-    if policy.form == "captions":
-        return None
-    whole = {"always": sample.candidates[:1], "all": sample.candidates}
-    return whole.get(policy.selector) if sample.candidates else ()
 
 
 def _one_at_most(policy: Policy) -> bool:

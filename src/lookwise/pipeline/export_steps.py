@@ -46,7 +46,7 @@ def _downstream(context: Context, policy: str) -> dict[str, int]:
     for split, samples in parts.items():
         name = f"data/downstream/{split}.json"
         told = _exchanges(context, shown, samples, split == "test")
-        rows[name] = write_exchanges(context.folder / "sumei" / name, told, root)
+        rows[name] = write_exchanges(context.folder / "sumei" / name, told, root, context.published_places())
     return rows
 
 

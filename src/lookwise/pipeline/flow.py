@@ -23,6 +23,7 @@ from lookwise.models.open import Needs, check_spec
 from lookwise.pipeline import (
     data_steps,
     export_steps,
+    fetch_steps,
     picture_steps,
     reader_steps,
     score_steps,
@@ -45,6 +46,7 @@ Step = Callable[[Context], None]
 
 STEPS: Mapping[str, Step] = {
     "samples": data_steps.samples,
+    "pictures": fetch_steps.pictures,
     "captioners": scratch_steps.captioners,
     "captions": picture_steps.captions,
     "text_models": scratch_steps.text_models,
@@ -88,6 +90,7 @@ def check_names(recipe: Recipe) -> None:
         if spec and not spec.startswith(f"{SCRATCH}:"):
             check_spec(spec, needs=needs)
     check_remote(recipe)
+    fetch_steps.check_fetching(recipe)
 
 
 def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
@@ -113,6 +116,7 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
             write_json_atomic(folder / "run.json", {**record, "state": f"failed: {why}"})
             raise
         whole = steps == tuple(STEPS)
+        record |= fetch_steps.summary(folder)
         write_json_atomic(folder / "run.json", {**record, "state": "done" if whole else "running", "end": _now()})
     return True
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lookwise.inference import run_stage
 from lookwise.model import Generate, Rank
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
 from lookwise.pipeline.utility_steps import threshold
+from lookwise.pipeline.wanted import main_pictures
 from lookwise.rows import Ballot, Caption, Evidence, Utility
 from lookwise.sample import Sample
 from lookwise.stages.caption import CaptionStage
@@ -44,7 +44,11 @@ def splits_for(context: Context, need: object) -> tuple[str, ...]:
 def captions(context: Context) -> None:
     """Caption every picture that a policy may show."""
     recipe = context.recipe
-    samples = [_main_pictures(s) for s in context.samples(splits_for(context, _captioned)) if s.visuals]
+    samples = [
+        replace(s, visuals=tuple(main_pictures(s)))
+        for s in context.samples(splits_for(context, _captioned))
+        if s.visuals
+    ]
     folds = context.data.folds()
     stage = CaptionStage(
         tasks=context.tasks,
@@ -55,18 +59,8 @@ def captions(context: Context) -> None:
     models = {"captioner": context.source("captioner", recipe.captioner)}
     for i in sorted(set(folds.values())):
         models[f"captioner-fold-{i}"] = context.source(f"captioner-fold-{i}", f"{recipe.captioner}-fold-{i}")
-    rows = run_stage(
-        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
-    )
+    rows = context.ask(stage, samples, models)
     context.write("captions", Caption, [row for s in samples for row in rows[s.id]])
-
-
-def _main_pictures(sample: Sample) -> Sample:
-    """Return the sample with the first picture of each slot alone."""
-    first: dict[str, int] = {}
-    for visual in sample.visuals:
-        first[visual.slot] = min(visual.candidate, first.get(visual.slot, visual.candidate))
-    return replace(sample, visuals=tuple(v for v in sample.visuals if v.candidate == first[v.slot]))
 
 
 def ballots(context: Context) -> None:
@@ -84,9 +78,7 @@ def ballots(context: Context) -> None:
         seed=recipe.seed,
     )
     models = {name: context.source(name, spec) for name, spec in recipe.judges.items()}
-    rows = run_stage(
-        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
-    )
+    rows = context.ask(stage, samples, models)
     context.write("ballots", Ballot, [row for s in samples for row in rows[s.id]])
 
 

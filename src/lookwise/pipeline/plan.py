@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from lookwise.fetching import Shelf
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.demand import Demand, Requests
+from lookwise.pipeline.fetch_steps import way
 from lookwise.pipeline.flow import check_names
 from lookwise.pipeline.tuning import verifier_settings
 from lookwise.recipe import Recipe
@@ -25,7 +27,8 @@ def plan(recipe: Recipe, folder: Path, prompts: Path | None) -> list[str]:
     """Return the lines of a dry run; unknown models, policies and tasks are refused as in a real one."""
     check_names(recipe)
     data = open_data(recipe, folder, prompts)
-    demand, rejected = Demand(data), 0
+    shelf = Path(recipe.shelf or folder / "fetched")
+    demand, rejected = Demand(data, fetched=Shelf(shelf).known), 0
     for row in _rows(data):
         if isinstance(row, Sample):
             demand.add(row)
@@ -34,6 +37,7 @@ def plan(recipe: Recipe, folder: Path, prompts: Path | None) -> list[str]:
     lines = [f"recipe {recipe.name}: {recipe.title}", f"folder {folder}, data {data.kind} ({data.path})"]
     lines += [f"samples      {task.split('/')[-1]} {split}: {n}" for (task, split), n in demand.samples.items()]
     lines += [f"rejected     {rejected} rows; `lookwise data check {data.path}` says why"] if rejected else []
+    lines += _pictures(demand, shelf)
     return [*lines, *_captions(demand), *_utilities(demand), *_adapters(demand), *_answers(demand), _merging(demand)]
 
 
@@ -50,6 +54,21 @@ def _rows(data: Data) -> Iterator[object]:
             tasks = [task.short for task in data.tasks.values()]
             made = (m.sample for m in layout.make(data.recipe.seed, split, count, tasks, data.most))
             yield from data.capped(made)
+
+
+def _pictures(demand: Demand, shelf: Path) -> list[str]:
+    """Say what becomes of web addresses; what is on the shelf already is not fetched again."""
+    recipe, count = demand.recipe, demand.addresses.count
+    if not count:
+        return []
+    about = "" if demand.addresses.exact else "about "
+    how = {
+        "fetch": f"{demand.held.count} fetched before, the others once into {shelf}",
+        "pass": "handed to the models behind servers, none fetched",
+        "never": "none fetched (fetching: never): all missing",
+        "pack": f"taken from the pack {recipe.pack}, none fetched",
+    }[way(recipe)]
+    return [f"pictures     {about}{count} web addresses, {how}"]
 
 
 def _captions(demand: Demand) -> list[str]:

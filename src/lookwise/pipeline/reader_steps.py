@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookwise.inference import ModelSource, run_stage
+from lookwise.inference import ModelSource
+from lookwise.media import is_url
 from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.pipeline.context import Context, by_sample, slug
@@ -86,7 +87,7 @@ def adapters(context: Context) -> None:
             lessons, checks = (
                 reader_examples(
                     context.tasks,
-                    [s for s in part if task in (None, s.task)],
+                    [s for s in part if task in (None, s.task) and _is_there(pictures.get(policy.name, {}), s)],
                     shown.get(policy.name, {}),
                     pictures.get(policy.name, {}),
                 )
@@ -98,6 +99,11 @@ def adapters(context: Context) -> None:
     else:
         for job, _ in jobs:
             job.train(display=context.display)
+
+
+def _is_there(pictures: Mapping[str, tuple[Media, ...]], sample: Sample) -> bool:
+    """Return whether nothing that is shown of a sample is still a web address; `absences` rows say why it is."""
+    return not any(is_url(medium.source) for medium in pictures.get(sample.id, ()))
 
 
 def _job(context: Context, policy: str, task: str | None, train: list[Example], val: list[Example]) -> Job:
@@ -176,7 +182,5 @@ def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tup
         ranking=recipe.ranking,
     )
     models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
-    rows = run_stage(
-        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
-    )
+    rows = context.ask(stage, samples, models)
     return [row for s in samples for row in rows[s.id]]

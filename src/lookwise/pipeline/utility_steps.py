@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from lookwise.bazaar.gallery import RIGHT
-from lookwise.inference import run_stage
 from lookwise.metrics.choice import Look, cost_curve, threshold_at
 from lookwise.metrics.gate import choice_score
 from lookwise.metrics.verifier import VerifierScore, verifier_score
@@ -43,6 +42,8 @@ __all__ = [
     "predicted",
     "readers_half",
     "threshold",
+    "to_measure",
+    "to_predict",
     "verifier",
 ]
 
@@ -77,18 +78,17 @@ def _verifiers_half(context: Context, split: str) -> list[Sample]:
 def measured(context: Context) -> None:
     """Ask the assessor with and without each candidate, of the samples whose measured worth somebody needs."""
     recipe = context.recipe
-    samples = [s for s in _to_measure(context) if s.visuals]
+    samples = [s for s in to_measure(context) if s.visuals]
     want = None if recipe.assessing == "rank" else Generate(max_new_tokens=SHORT)
     spec = recipe.assessor or recipe.reader
     stage = VisualUtility(context.tasks, "assessor", spec, want, rule=recipe.rule)
     models = {"assessor": context.source("assessor", spec)}
-    rows = run_stage(
-        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
-    )
+    rows = context.ask(stage, samples, models)
     context.write("measured", Utility, [row for s in samples for row in rows[s.id]])
 
 
-def _to_measure(context: Context) -> list[Sample]:
+def to_measure(context: Context) -> list[Sample]:
+    """Return the samples whose pictures' worth is measured."""
     found: list[Sample] = []
     if context.recipe.teaches_verifier:
         found += _verifiers_half(context, "train")
@@ -116,7 +116,8 @@ def verifier(context: Context) -> None:
         parts[split] = verifier_examples(context.tasks, samples, kept)
         report[split] = balance.record()
         told = (Exchange(example.conversation, example.answer) for example in parts[split])
-        write_exchanges(context.folder / "sumei" / "data" / "verification" / f"{split}.json", told, _root(context))
+        file = context.folder / "sumei" / "data" / "verification" / f"{split}.json"
+        write_exchanges(file, told, _root(context), context.published_places())
     card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
     base, settings = context.spec(_verifier_spec(context.recipe)), verifier_settings(context.recipe)
     tune(base, parts["train"], parts["val"], context.verifier_folder, settings, card, context.display)
@@ -133,20 +134,19 @@ def _verifier_spec(recipe: Recipe) -> str:
 def predicted(context: Context) -> None:
     """Have the verifier judge every candidate of the samples for which a policy goes by its word."""
     recipe = context.recipe
-    samples = [s for s in _to_predict(context) if s.visuals]
+    samples = [s for s in to_predict(context) if s.visuals]
     want = None if recipe.assessing == "rank" else Generate(max_new_tokens=SHORT)
     spec = _verifier_spec(recipe)
     stage = UtilityPrediction(context.tasks, "verifier", spec, want)
     if recipe.teaches_verifier:
         spec = f"{context.spec(spec)}+{context.verifier_folder}"
     models = {"verifier": context.source("verifier", spec)}
-    rows = run_stage(
-        stage, samples, models=models, replies=context.replies, ledger=context.ledger, display=context.display
-    )
+    rows = context.ask(stage, samples, models)
     context.write("predicted", Utility, [row for s in samples for row in rows[s.id]])
 
 
-def _to_predict(context: Context) -> list[Sample]:
+def to_predict(context: Context) -> list[Sample]:
+    """Return the samples whose pictures the verifier judges."""
     tuning, testing = (looks(policies, "predicted") for policies in (context.tuning_policies, context.policies))
     found = readers_half(context, context.samples(TUNING_SPLITS)) if tuning else []
     if not tuning and looks(_both(context), "predicted", "threshold"):

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from lookwise.media import PictureError, data_uri, is_url
 from lookwise.message import Media
-from lookwise.report.gather import reader_of, rows_of
+from lookwise.report.gather import reader_of, rows_of, samples_of
 from lookwise.report.tables import Reader, group_of, kind_of, label_of, several_models
 from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row
 from lookwise.sample import Sample, Visual
@@ -59,7 +59,7 @@ def browse(folder: Path, limit: int, budget: int) -> Browser:
         _by_sample(rows_of(folder, "evidence", Evidence)),
         _by_sample(rows_of(folder, "predictions", Prediction)),
     )
-    answered = [sample for sample in rows_of(folder, "samples", Sample) if sample.id in rows.predictions]
+    answered = [sample for sample in samples_of(folder) if sample.id in rows.predictions]
     readers = list(dict.fromkeys(reader_of(p) for ps in rows.predictions.values() for p in ps))
     policies = list(dict.fromkeys(e.policy for es in rows.evidence.values() for e in es))
     album = _Album(folder)

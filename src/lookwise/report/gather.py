@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lookwise.errors import RunError
+from lookwise.fetching import Fetched, Shelf
 from lookwise.report.gains import GainTable, gain_tables
 from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
 from lookwise.rows import Evidence, Prediction
 from lookwise.runs.store import is_complete, read_rows
+from lookwise.sample import Sample
+from lookwise.stages.fetch import with_files
 
-__all__ = ["Run", "gather", "reader_of", "rows_of"]
+__all__ = ["Run", "gather", "reader_of", "rows_of", "samples_of"]
 
 R = TypeVar("R")
 
@@ -64,6 +67,15 @@ def rows_of(folder: Path, stage: str, kind: type[R]) -> list[R]:
     """Return a stage's rows, or none where the run has not finished such a stage."""
     place = folder / "rows" / stage
     return read_rows(place, kind) if is_complete(place) else []
+
+
+def samples_of(folder: Path) -> list[Sample]:
+    """Return a run's samples, with files where web addresses were fetched."""
+    samples, fetched = rows_of(folder, "samples", Sample), rows_of(folder, "pictures", Fetched)
+    if not fetched:
+        return samples
+    place = folder / str(_json(folder / "pictures.json", dict).get("shelf", "fetched"))
+    return with_files(samples, {row.url: row for row in fetched}, Shelf(place.resolve()))
 
 
 def reader_of(row: Prediction) -> Reader:

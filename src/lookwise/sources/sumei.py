@@ -43,9 +43,15 @@ class Exchange:
     task: str | None = None
 
 
-def write_exchanges(path: Path, exchanges: Iterable[Exchange], root: Path) -> int:
-    """Write a file of data in one step, and return the number of its rows; local pictures must lie below `root`."""
-    rows = [json.dumps(_row(exchange, root.resolve()), ensure_ascii=False) for exchange in exchanges]
+def write_exchanges(
+    path: Path, exchanges: Iterable[Exchange], root: Path, addresses: Mapping[str, str] | None = None
+) -> int:
+    """Write a file of data in one step, and return the number of its rows.
+
+    Local pictures must lie below `root`, or be fetched ones, whose web addresses are given by path.
+    """
+    known = addresses or {}
+    rows = [json.dumps(_row(exchange, root.resolve(), known), ensure_ascii=False) for exchange in exchanges]
     write_bytes_atomic(path, ("[\n" + ",\n".join(rows) + "\n]\n").encode("utf-8", "replace"))
     return len(rows)
 
@@ -83,9 +89,9 @@ def read_results(folder: Path, task: str) -> list[str | None]:
 # ----------------------------------------------------------------------------------------------------------------- rows
 
 
-def _row(exchange: Exchange, root: Path) -> dict[str, Any]:
+def _row(exchange: Exchange, root: Path, addresses: Mapping[str, str]) -> dict[str, Any]:
     (turn,) = exchange.conversation
-    images = [_published_place(media, root) for media in turn.media]
+    images = [addresses.get(media.source) or _published_place(media, root) for media in turn.media]
     asked = {"from": "human", "value": _IMAGE * len(images) + (turn.text.removeprefix("\n") if images else turn.text)}
     said = [] if exchange.answer is None else [{"from": "gpt", "value": exchange.answer}]
     return {

@@ -14,7 +14,7 @@ from lookwise.fetching.shelf import Fetched, Shelf
 from lookwise.media import is_url
 from lookwise.sample import Sample, Visual
 
-__all__ = ["Absent", "absences", "addresses", "with_files"]
+__all__ = ["Absent", "absences", "addresses", "is_fetchable", "with_files"]
 
 _CLIP = "a clip by web address; clips are not fetched"
 _UNASKED = "a web address that has not been fetched"
@@ -33,7 +33,7 @@ class Absent:
 
 def addresses(samples: Iterable[Sample]) -> tuple[str, ...]:
     """Return the addresses of the samples' pictures, each once, in the order in which they are met."""
-    return tuple(dict.fromkeys(v.media.source for s in samples for v in s.visuals if _wanted(v)))
+    return tuple(dict.fromkeys(v.media.source for s in samples for v in s.visuals if is_fetchable(v)))
 
 
 def with_files(samples: Iterable[Sample], fetched: Mapping[str, Fetched], shelf: Shelf) -> list[Sample]:
@@ -51,12 +51,13 @@ def absences(samples: Iterable[Sample], fetched: Mapping[str, Fetched]) -> list[
     ]
 
 
-def _wanted(visual: Visual) -> bool:
+def is_fetchable(visual: Visual) -> bool:
+    """Return whether a visual is a picture by web address."""
     return visual.media.kind == "image" and is_url(visual.media.source)
 
 
 def _with_file(visual: Visual, fetched: Mapping[str, Fetched], shelf: Shelf) -> Visual:
-    found = fetched.get(visual.media.source) if _wanted(visual) else None
+    found = fetched.get(visual.media.source) if is_fetchable(visual) else None
     if found is None or found.digest is None:
         return visual
     return replace(visual, media=replace(visual.media, source=str(shelf.path(found.digest)), digest=found.digest))
