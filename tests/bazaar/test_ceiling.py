@@ -176,7 +176,7 @@ def sa(world: World, case: Case, prior: Weighted, seen: list[Weighted]) -> dict[
 
 
 def sr(world: World, case: Case, prior: Weighted, seen: list[Weighted]) -> dict[str, float]:
-    """For each taste, every item is a draw from the prior or from the prior given the taste."""
+    """For each taste, an item is a draw from the prior, from the prior given the taste, or given that it misses it."""
     history = [i for i, item in enumerate(case.items) if item.slot.startswith("history")]
     options = [i for i, item in enumerate(case.items) if item.slot.startswith("options")]
     joint = dict.fromkeys(case.answers, 0.0)
@@ -185,12 +185,13 @@ def sr(world: World, case: Case, prior: Weighted, seen: list[Weighted]) -> dict[
             chance = sum(w for p, w in prior if p.get(name) == value)
             plain = [sum(w for _, w in item) for item in seen]
             loyal = [sum(w for p, w in item if p.get(name) == value) / chance for item in seen]
+            missing = [sum(w for p, w in item if p.get(name) != value) / (1 - chance) for item in seen]
             weight = chance / len(TASTES)
             for i in history:
                 weight *= TASTE_IN_HISTORY * loyal[i] + (1 - TASTE_IN_HISTORY) * plain[i]
             for answer, target in zip(case.answers, options, strict=True):
                 term = TASTE_IN_TARGET * loyal[target] + (1 - TASTE_IN_TARGET) * plain[target]
-                joint[answer] += weight * term * float(np.prod([plain[i] for i in options if i != target]))
+                joint[answer] += weight * term * float(np.prod([missing[i] for i in options if i != target]))
     return joint
 
 

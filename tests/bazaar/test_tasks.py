@@ -120,6 +120,8 @@ def test_recommendation_follows_the_taste(rows_of: dict[str, list[Made]]) -> Non
         assert len(set(ids)) == len(ids)
         target = made.drawn.listings[options["ABCDEFGHIJKLMNOPQRST".index(made.sample.target or "")]]
         loyal += target.product.get(name) == value
+        others = [made.drawn.listings[i] for i in options if made.drawn.listings[i] is not target]
+        assert all(listing.product.get(name) != value for listing in others)
     assert loyal / N > TASTE_IN_TARGET - 0.04
     places = Counter(made.sample.target for made in rows)
     assert all(near(places[letter], 1 / 20) for letter in "ABCDEFGHIJKLMNOPQRST")

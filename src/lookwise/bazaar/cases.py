@@ -109,6 +109,7 @@ RATINGS = ("very positive", "positive", "neutral", "negative", "very negative")
 TASTES = ("colour", "mark", "pattern")
 TASTE_IN_HISTORY = 0.85
 TASTE_IN_TARGET = 0.9
+"""How often what was bought, and what is bought next, suits the taste; the other options never do."""
 HISTORY_LENGTHS = (3, 4, 5)
 SR_OPTIONS = 20
 HELD_OUT_SHARE = 0.25

@@ -262,9 +262,12 @@ def _sentiment(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float
 
 
 def _recommendation(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float]:
-    wanted = _wanted(r, case, beliefs)
+    """The target suits the taste at its share; every other option is a draw from the prior given that it does not."""
+    wanted, chance = _wanted(r, case, beliefs), _taste_values(r)
     lifts = np.array([_lifts(r, beliefs[i]) for i in case.indices("options")])
-    weights: list[float] = (TASTE_IN_TARGET * (lifts @ wanted) + (1 - TASTE_IN_TARGET) * wanted.sum()).tolist()
+    misses = np.maximum(1 - chance * lifts, 0) / (1 - chance)
+    others = np.array([np.delete(misses, k, axis=0).prod(axis=0) for k in range(len(misses))])
+    weights: list[float] = ((TASTE_IN_TARGET * lifts + 1 - TASTE_IN_TARGET) * others @ wanted).tolist()
     return weights
 
 
@@ -277,11 +280,17 @@ def _click(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[float]:
 
 def _wanted(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> Vector:
     """Return P(taste, history); an item's lift is P(taste's value | item) / P(value)."""
-    prior: Vector = np.concatenate([r.prior[name] for name in TASTES]) / len(TASTES)
+    prior = _taste_values(r) / len(TASTES)
     history = np.ones_like(prior)
     for i in case.indices("history"):
         history *= TASTE_IN_HISTORY * _lifts(r, beliefs[i]) + 1 - TASTE_IN_HISTORY
     return prior * history
+
+
+def _taste_values(r: Reckoner) -> Vector:
+    """Return the prior of every value that may be a taste, attribute after attribute."""
+    values: Vector = np.concatenate([r.prior[name] for name in TASTES])
+    return values
 
 
 @lru_cache(512)

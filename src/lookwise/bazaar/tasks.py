@@ -189,18 +189,23 @@ def _sentiment(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
 
 def _customer(
     world: World, catalogue: Catalogue, rng: random.Random
-) -> tuple[Stated, list[Listing], Callable[[float], Listing]]:
+) -> tuple[Stated, list[Listing], Callable[..., Listing]]:
     """Return a taste, a history that follows it, and how a further listing is picked that follows it at some share."""
     attribute = rng.choice(TASTES)
     taste: Stated = ((attribute, _prior_value(world, rng, attribute, "")),)
     used: dict[str, Listing] = {}
 
-    def pick(faithful: float) -> Listing:
-        listing = catalogue.pick(rng, having(taste) if rng.random() < faithful else ANY, used)
+    def pick(faithful: float, otherwise: Want = ANY) -> Listing:
+        listing = catalogue.pick(rng, having(taste) if rng.random() < faithful else otherwise, used)
         used[listing.listing_id] = listing
         return listing
 
     return taste, [pick(TASTE_IN_HISTORY) for _ in range(rng.choice(HISTORY_LENGTHS))], pick
+
+
+def _missing(taste: Stated) -> Want:
+    """Return the condition that a product does not suit a taste."""
+    return having((), f"not {taste}", lambda product: all(product.get(name) != value for name, value in taste))
 
 
 def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> Drawn:
@@ -208,7 +213,7 @@ def _recommendation(world: World, catalogue: Catalogue, rng: random.Random) -> D
     taste, history, pick = _customer(world, catalogue, rng)
     place = rng.randrange(SR_OPTIONS)
     options = [pick(TASTE_IN_TARGET)]
-    options += [pick(0.0) for _ in range(SR_OPTIONS - 1)]
+    options += [pick(0.0, _missing(taste)) for _ in range(SR_OPTIONS - 1)]
     options[0], options[place] = options[place], options[0]
     items = tuple(
         _titled(task, f"{group}[{i}]", listing)
