@@ -14,6 +14,7 @@ from lookwise.inference.display import Display, terminal_display
 from lookwise.inference.keys import Pictures, request_key
 from lookwise.inference.loop import run_stage
 from lookwise.inference.plan import WINDOW
+from lookwise.inference.team import Team
 
 __all__ = [
     "WINDOW",
@@ -26,6 +27,7 @@ __all__ = [
     "Prepares",
     "Stage",
     "Streams",
+    "Team",
     "request_key",
     "run_stage",
     "terminal_display",

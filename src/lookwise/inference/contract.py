@@ -38,11 +38,17 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """How to get at a model: `open` loads it; `fingerprint`, where offered, names it without loading it."""
+    """How to get at a model: `open` loads it; `fingerprint`, where offered, names it without loading it.
+
+    `copy`, where offered, loads it again in another process, at a place (1 is the first beside this one): it must
+    travel there, as functions of a module and partials do.  `copies` is how many there may be, the first among them.
+    """
 
     name: str
     open: Callable[[], Model]
     fingerprint: Callable[[], str] | None = None
+    copy: Callable[[int], Model] | None = None
+    copies: int = 1
 
 
 class Stage(Protocol[R]):

@@ -8,10 +8,11 @@ round is a key for each ask, and the requests of one window.  docs/design/loop.m
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lookwise.errors import DataError, ModelError, RunError, nearest
@@ -21,6 +22,7 @@ from lookwise.inference.display import Display
 from lookwise.inference.keys import Pictures, request_key
 from lookwise.inference.plan import WINDOW, plan, windows
 from lookwise.inference.tally import Tally
+from lookwise.inference.team import Batch, Team
 from lookwise.model import Generate, Model, Reply, Request, Want
 from lookwise.runs.ledger import Calls, Ledger
 from lookwise.runs.replies import Mark, ReplyStore
@@ -47,6 +49,7 @@ def run_stage(
     display: Display | None = None,
     window: int = WINDOW,
     pictures: Pictures | None = None,
+    team: Team | None = None,
 ) -> dict[str, tuple[R, ...]]:
     """Run a stage to its end and return its rows by sample id, in the order of the samples.
 
@@ -58,7 +61,7 @@ def run_stage(
     if len(rows) < len(samples):
         twice = next(name for name, count in Counter(s.id for s in samples).items() if count > 1)
         raise DataError(f"sample id {twice!r} occurs twice; ids must be unique within a stage")
-    loop = _Loop(stage, models, replies, ledger, display, window, pictures or Pictures())
+    loop = _Loop(stage, models, replies, ledger, display, window, pictures or Pictures(), team)
     left = list(samples)
     while left:
         left = loop.round(left, rows)
@@ -78,10 +81,11 @@ class _Loop(Generic[R]):
         display: Display | None,
         window: int,
         pictures: Pictures,
+        team: Team | None,
     ) -> None:
         self._stage, self._models, self._replies, self._ledger = stage, models, replies, ledger
         self._display, self._window = display, window
-        self._pictures = pictures
+        self._pictures, self._team = pictures, team
         self._fingerprints: dict[str, str] = {}
         self._tallies: dict[str, Tally] = {}
 
@@ -172,15 +176,29 @@ class _Loop(Generic[R]):
         lengths = [answerer.length(request) for _, request in window]
         planned = plan(lengths, model.batch_tokens, [_group(request.want) for _, request in window])
         missing = [[i for i in batch if window[i][0] not in stored] for batch in planned]
-        batches = [batch for batch in missing if batch]
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as worker:
-            ready: Future[None] | None = None
-            for n, batch in enumerate(batches):
-                if ready is not None:
-                    ready.exception()  # waits; a picture that could not be prepared fails again, with its reason, below
-                if isinstance(model, Prepares) and n + 1 < len(batches):
-                    ready = worker.submit(model.prepare, [window[i][1] for i in batches[n + 1]])
-                self._commit(name, answerer, [window[i] for i in batch], [lengths[i] for i in batch], slot.fingerprint)
+        work = deque(_Work([window[i] for i in batch], [lengths[i] for i in batch]) for batch in missing if batch)
+        team, given = slot.enlist(self._team, len(work)), list[_Work]()
+        for mine in _ahead(model, work):
+            if team is not None:
+                self._share(name, answerer, team, work, given)
+            self._commit(name, answerer, mine)
+        while team is not None and team.busy:
+            self._share(name, answerer, team, work, given, wait=True)
+
+    def _share(
+        self, name: str, answerer: Answerer, team: Team, work: deque[_Work], given: list[_Work], wait: bool = False
+    ) -> None:
+        """Store what copies have answered, and give them more.  Time counts only while this process waits for them."""
+        while work and team.offer(work[0].batch(len(given), answerer.limit)):
+            given.append(work.popleft())
+        began = time.perf_counter()
+        for done in team.done(wait):
+            seconds = time.perf_counter() - began if wait else 0.0
+            if done.limit is not None and (answerer.limit is None or done.limit < answerer.limit):
+                answerer.limit = done.limit
+                self._replies.remember_limit(self._ledger.run, answerer.model.fingerprint, done.limit)
+            self._settle(name, given[done.number].keyed(done.replies), seconds)
+            began = time.perf_counter()
 
     def _drain(self, name: str, model: Streams, missing: Sequence[Keyed]) -> None:
         """Store replies as they arrive: whatever ends the run, what has been answered is not asked again."""
@@ -191,16 +209,14 @@ class _Loop(Generic[R]):
                 self._settle(name, [(missing[i][0], reply) for i, reply in group], now - began)
                 began = now
 
-    def _commit(
-        self, name: str, answerer: Answerer, batch: Sequence[Keyed], lengths: Sequence[int], fingerprint: str
-    ) -> None:
+    def _commit(self, name: str, answerer: Answerer, work: _Work) -> None:
         """Answer one batch and store it whole."""
         limit, began = answerer.limit, time.perf_counter()
-        found = answerer.answer([request for _, request in batch], lengths)
+        found = answerer.answer([request for _, request in work.requests], work.lengths)
         seconds = time.perf_counter() - began
         if answerer.limit is not None and answerer.limit != limit:
-            self._replies.remember_limit(self._ledger.run, fingerprint, answerer.limit)
-        self._settle(name, [(key, reply) for (key, _), reply in zip(batch, found, strict=True)], seconds)
+            self._replies.remember_limit(self._ledger.run, answerer.model.fingerprint, answerer.limit)
+        self._settle(name, work.keyed(found), seconds)
 
     def _settle(self, name: str, found: Sequence[tuple[str, Reply]], seconds: float) -> None:
         """Store replies in one step; failures that the next run asks again are kept for this process only."""
@@ -260,6 +276,37 @@ class _Asks:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A planned batch: what it asks, and how long each request is."""
+
+    requests: list[Keyed]
+    lengths: list[int]
+
+    def batch(self, number: int, limit: int | None) -> Batch:
+        """Return it as a copy in another process is given it."""
+        return Batch(number, tuple(request for _, request in self.requests), tuple(self.lengths), limit)
+
+    def keyed(self, replies: Sequence[Reply]) -> list[tuple[str, Reply]]:
+        """Return its replies by their keys."""
+        return [(key, reply) for (key, _), reply in zip(self.requests, replies, strict=True)]
+
+
+def _ahead(model: Model, work: deque[_Work]) -> Iterator[_Work]:
+    """Yield what is left of the work, batch by batch; the pictures of the next are opened while one is answered."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare") as worker:
+        ready: Future[None] | None = None
+        mine = work.popleft() if work else None
+        while mine is not None:
+            following = work.popleft() if work else None
+            if ready is not None:
+                ready.exception()  # waits; a picture that could not be prepared fails again, with its reason, later
+            if isinstance(model, Prepares) and following is not None:
+                ready = worker.submit(model.prepare, [request for _, request in following.requests])
+            yield mine
+            mine = following
+
+
 class _Slot:
     """A model that is opened when it is first needed and closed when its round is over."""
 
@@ -267,6 +314,7 @@ class _Slot:
         self._source = source
         self._known = known or (source.fingerprint() if source.fingerprint else None)
         self._open: Model | None = None
+        self._team: Team | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -286,10 +334,20 @@ class _Slot:
                 )
         return self._open
 
+    def enlist(self, team: Team | None, batches: int) -> Team | None:
+        """Return the team with copies of this model, if it has any to offer and the work is worth it."""
+        copy, further = self._source.copy, self._source.copies - 1
+        if self._team is None and team is not None and copy is not None and further > 0 and team.worth(batches):
+            team.open(copy, further)
+            self._team = team
+        return self._team
+
     def close(self) -> None:
-        """Free the model, if it was opened."""
+        """Free the model and its copies, if they were opened."""
         if self._open is not None:
             self._open.close()
+        if self._team is not None:
+            self._team.close_model()
 
 
 def _group(want: Want) -> tuple[object, ...]:
