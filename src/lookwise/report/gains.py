@@ -17,8 +17,8 @@ __all__ = ["GAIN_NOTE", "GainCell", "GainLine", "GainTable", "Verdict", "gain_ta
 Record = Mapping[str, Any]
 Verdict = Literal["pays", "costs", "unclear"]
 GAIN_NOTE = (
-    "difference of the two scores on the same samples, ± half of its 95 % interval, not corrected for the number of "
-    "comparisons; * the interval is clear of zero"
+    "each side answered by the reader that was tuned on it; difference of the two scores on the same samples, ± half of "
+    "its 95 % interval, not corrected for the number of comparisons; * the interval is clear of zero"
 )
 _TITLES = {
     "text": "against text alone",
