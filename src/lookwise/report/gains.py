@@ -18,7 +18,7 @@ Record = Mapping[str, Any]
 Verdict = Literal["pays", "costs", "unclear"]
 GAIN_NOTE = (
     "each side answered by the reader that was tuned on it; difference of the two scores on the same samples, ± half of "
-    "its 95 % interval, not corrected for the number of comparisons; * the interval is clear of zero"
+    "its 95 % interval, not corrected for the number of comparisons; marked (*, colour): its interval is clear of zero"
 )
 _TITLES = {
     "text": "against text alone",
