@@ -17,7 +17,7 @@ __all__ = ["GAIN_NOTE", "GainCell", "GainLine", "GainTable", "Verdict", "gain_ta
 Record = Mapping[str, Any]
 Verdict = Literal["pays", "costs", "unclear"]
 GAIN_NOTE = (
-    "each side answered by the reader that was tuned on it; difference of the two scores on the same samples, ± half of "
+    "each side answered by the reader tuned on it; difference of the two scores on the same samples, ± half of "
     "its 95 % interval, not corrected for the number of comparisons; marked (*, colour): its interval is clear of zero"
 )
 _TITLES = {
