@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -143,6 +145,42 @@ def test_a_dry_run_and_a_real_file_of_rows(
     assert Counter(r.policy for r in rows(out, "predictions", Prediction)) == {"none": 10, "visuals:always": 10}
 
 
+def fresh(run: Path) -> Path:
+    """Write the dataset's rows beside it as somebody would send them: not answered, of no split."""
+    given = json.loads((run / "data" / "EcomMMMU.json").read_text(encoding="utf-8"))
+    new = [{k: v for k, v in row.items() if k not in ("output", "split", "is_vc")} for row in given[:4]]
+    new[1] = {**new[1], "images": [product[:3] for product in new[1]["images"]]}
+    new[2] = {**new[2], "images": []}
+    path = run / "data" / "new.json"
+    path.write_text(json.dumps([*new, new[0]]), encoding="utf-8")
+    return path
+
+
+def answers(run: Path, table: Path, policy: str) -> list[dict[str, str]]:
+    out = table.with_name("answers.csv")
+    assert main(["predict", str(run), str(table), "--policy", policy, "--out", str(out)]) == 0
+    with out.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_new_rows_are_answered_with_the_picture_that_the_verifier_picks(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    table = fresh(run)
+    said = answers(run, table, "visuals:predicted")
+    assert [r["answer"] != "" for r in said] == [True, True, False, True, True]
+    assert said[2]["reason"] == "no pictures"
+    (folder,) = (run / "predict").iterdir()
+    judged = Counter(r.sample_id for r in rows(folder, "predicted", Utility))
+    assert [judged[r["sample_id"]] for r in said if r["sample_id"]] == [8, 3, 8, 8]
+    for row in (r for r in said if r["sample_id"]):
+        numbers = {place.partition("[")[2] for place in row["shown"].split("; ")}
+        assert len(numbers) == 1, "one candidate, the same of every product"
+    assert {r["shown"] for r in answers(run, table, "visuals:predicted/threshold")} == {""}, "the run's: never look"
+    assert "product" in answers(run, table, "captions:always")[0]["shown"]
+    assert main(["predict", str(run), str(table), "--policy", "visuals:random@predicted"]) == 1
+
+
 TUNED = """
 name: taught
 benchmark: ecommmmu
@@ -194,3 +232,9 @@ def test_a_verifier_is_taught_and_readers_never_meet_its_samples(tmp_path: Path)
         "none": 9,
         "visuals:predicted/highest": 9,
     }
+    said = answers(out, fresh(out), "visuals:predicted/highest")
+    assert all(r["shown"].startswith("product[") for r in said if r["sample_id"])
+    (folder,) = (out / "predict").iterdir()
+    (taught,) = {r.model for r in rows(out, "predicted", Utility)}
+    assert {r.model for r in rows(folder, "predicted", Utility)} == {taught}, "the verifier that the run has taught"
+    assert {r.model for r in rows(out, "measured", Utility)} != {taught}

@@ -226,3 +226,15 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count == 4000
     assert peak < 1_500_000
+
+
+def test_fresh_rows_need_no_output_and_may_repeat(tmp_path: Path) -> None:
+    given = {k: v for k, v in ROWS[4].items() if k not in ("output", "split")}
+    path = write(tmp_path, [given, given, {**given, "output": "junk", "split": "dev"}, {**given, "task": "nothing"}])
+    assert [(s.id.rsplit("/", 1)[-1], s.split, s.target) for s in samples(path, fresh=True)] == [
+        ("000000", "test", None),
+        ("000001", "test", None),
+        ("000002", "test", None),
+    ]
+    assert reasons(path, fresh=True) == ["task 'nothing' is not one of EcomMMMU's"]
+    assert not samples(path)

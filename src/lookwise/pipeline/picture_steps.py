@@ -82,8 +82,11 @@ def ballots(context: Context) -> None:
     context.write("ballots", Ballot, [row for s in samples for row in rows[s.id]])
 
 
-def evidence(context: Context) -> None:
-    """Turn rows into what each policy shows: of test samples under all policies, of tuning samples under tune_on."""
+def evidence(context: Context, look_from: float | None = None) -> None:
+    """Turn rows into what each policy shows: of test samples under all policies, of tuning samples under tune_on.
+
+    `look_from` is the verifier's threshold, where it was found elsewhere than on this run's validation samples.
+    """
     recipe = context.recipe
     known = Known(
         captions=by_sample(context.read("captions", Caption)),
@@ -93,7 +96,7 @@ def evidence(context: Context) -> None:
         seed=recipe.seed,
         measured=by_sample(context.read("measured", Utility)),
         predicted=by_sample(context.read("predicted", Utility)),
-        threshold=threshold(context),
+        threshold=threshold(context) if look_from is None else look_from,
     )
     parts: list[tuple[Sequence[Policy], list[Sample]]] = [
         (context.tuning_policies, context.samples(TUNING_SPLITS)),

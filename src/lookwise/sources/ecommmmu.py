@@ -68,6 +68,7 @@ class _Asked:
     splits: frozenset[str]
     limit: int | None
     fewest: int
+    fresh: bool
 
 
 def read(
@@ -77,11 +78,13 @@ def read(
     splits: Collection[str] = (),
     limit: int | None = None,
     fewest: int = CANDIDATES,
+    fresh: bool = False,
 ) -> Iterator[Sample | Rejected]:
     """Yield the samples of these tasks and splits (none named: all), at most `limit` of each task and split.
 
     `fewest`: pictures that a product must have; those that it lacks are then missing from the end.  A sample's id is
-    "task/split/number" with the task's usual name, numbered in the order of the file.
+    "task/split/number" with the task's usual name, numbered in the order of the file.  `fresh`: rows to be answered,
+    not learned from; their output and split are not read, all are of "test", and one that comes again is kept.
     """
     wanted = _Asked(
         folder=(path if path.is_dir() else path.parent).resolve(),
@@ -89,6 +92,7 @@ def read(
         splits=frozenset(_known(s, SPLITS, "split") for s in splits) or frozenset(SPLITS),
         limit=limit,
         fewest=fewest,
+        fresh=fresh,
     )
     file = path / FILE if path.is_dir() else path
     if not file.is_file():
@@ -118,13 +122,14 @@ def _samples(file: Path, asked: _Asked) -> Iterator[Sample | Rejected]:
             yield record
             continue
         try:
-            task, split = _place(record)
+            task, split = _place(record, asked.fresh)
             if task not in asked.tasks or split not in asked.splits:
                 continue
             number = numbers[task, split]
             numbers[task, split] += 1
             if asked.limit is None or number < asked.limit:
-                _once(record, seen)
+                if not asked.fresh:
+                    _once(record, seen)
                 yield _sample(record, f"{task}/{split}/{number:06d}", task, split, asked)
             elif all(numbers[t, s] >= asked.limit for t in asked.tasks for s in asked.splits):
                 return
@@ -132,8 +137,8 @@ def _samples(file: Path, asked: _Asked) -> Iterator[Sample | Rejected]:
             yield Rejected(row, str(reason))
 
 
-def _place(record: Mapping[str, Any]) -> tuple[str, str]:
-    task, split = record.get("task"), record.get("split")
+def _place(record: Mapping[str, Any], fresh: bool) -> tuple[str, str]:
+    task, split = record.get("task"), "test" if fresh else record.get("split")
     name = our_name(task) if isinstance(task, str) else None
     if name is None or name not in INPUT_KEYS:
         raise Malformed(f"task {str(task)[:60]!r} is not one of EcomMMMU's")
@@ -159,8 +164,8 @@ def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, as
     options = declared.option_texts or (_options(record, given) if not declared.labels else ())
     check_text((*(part for _, value in fields for part in ((value,) if isinstance(value, str) else value)), *options))
     answers = declared.labels or letters(len(options))
-    target = target_of(record.get("output"), answers, options)
-    if target is None:
+    target = None if asked.fresh else target_of(record.get("output"), answers, options)
+    if target is None and not asked.fresh:
         raise Malformed("no output")
     pictures = _pictures(json_cell(record, "images"), asked)
     return Sample(
