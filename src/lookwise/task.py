@@ -6,7 +6,8 @@ Values and protocols only.  Declarations live in benchmarks/; adding a task is o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from lookwise.prompt import Prompt
@@ -81,13 +82,19 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Tasks, splits and published results that belong together."""
+    """Tasks, splits and published results that belong together.
+
+    `capabilities` names groups of tasks (short names) that are scored together as well, and `subsets` the parts of a
+    split that get a table of their own.
+    """
 
     name: str
     title: str
     source: str
     tasks: tuple[Task, ...]
     published: tuple[Published, ...] = ()
+    capabilities: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    subsets: tuple[str, ...] = ()
 
     def task(self, name: str) -> Task:
         """Return a task by its full or short name."""

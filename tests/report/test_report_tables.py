@@ -107,6 +107,30 @@ def test_subsets_are_columns_of_their_own() -> None:
     assert [c and c.value for c in table.lines[0].cells] == [0.5, 0.4]
 
 
+def test_capabilities_and_declared_subsets_have_tables_of_their_own() -> None:
+    eight = {"benchmark": "ecommmmu"}
+    mean = {**eight, "capability": "user behavior alignment"}
+    tables = score_tables(
+        [
+            score("t", "none", 0.5, **eight),
+            score("t", "none", 0.4, subset="vision-salient", n=4, **eight),
+            score("t", "none", 0.3, subset="some other", n=3, **eight),
+            score("", "none", 0.6, **mean),
+            score("", "none", 0.7, **{**mean, "subset": "vision-salient"}),
+        ],
+        used={("test", "none"): 0.25},
+    )
+    assert [table.title for table in tables] == [
+        "ecommmmu, test (in domain)",
+        "ecommmmu, test (in domain), capabilities",
+        "ecommmmu, test (in domain), vision-salient",
+    ]
+    names = [[column.name for column in table.columns] for table in tables]
+    assert names == [["t", "t [some other]"], ["user behavior alignment"], ["user behavior alignment", "t"]]
+    assert [[c and c.value for c in table.lines[0].cells] for table in tables] == [[0.5, 0.3], [0.6], [0.7, 0.4]]
+    assert [table.lines[0].used for table in tables] == [0.25, None, None], "what is shown is known of whole splits"
+
+
 def test_published_systems_stand_in_lines_of_their_own() -> None:
     cell = {"system": "CASLIE-M", "value": 0.87, "source": "table 3", "note": "as printed"}
     table = only([score("s", "none", 0.5, published=[cell]), score("t", "none", 0.6)])

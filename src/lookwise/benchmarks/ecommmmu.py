@@ -178,6 +178,16 @@ def _task(
     )
 
 
+CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "shopping question perception": ("answerability_prediction", "binary_question_answering"),
+        "user behavior alignment": ("click_through_prediction", "sequential_recommendation"),
+        "query-product perception": ("multiclass_product_classification", "product_substitute_identification"),
+        "shopping concept understanding": ("product_relation_prediction", "sentiment_analysis"),
+    }
+)
+"""The four capabilities, and the short names of their tasks."""
+
 ECOMMMMU = Benchmark(
     name=NAME,
     title="EcomMMMU: eight shopping tasks, eight pictures a product, the vision-salient ones marked",
@@ -207,17 +217,9 @@ ECOMMMMU = Benchmark(
         ),
         _task("sentiment_analysis", "How does the reviewer feel?", ("review",), SENTIMENTS),
     ),
+    capabilities=CAPABILITIES,
+    subsets=(VISION_SALIENT,),
 )
-
-CAPABILITIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "shopping question perception": ("answerability_prediction", "binary_question_answering"),
-        "user behavior alignment": ("click_through_prediction", "sequential_recommendation"),
-        "query-product perception": ("multiclass_product_classification", "product_substitute_identification"),
-        "shopping concept understanding": ("product_relation_prediction", "sentiment_analysis"),
-    }
-)
-"""The four capabilities, and the short names of their tasks."""
 
 
 # ------------------------------------------------------------------------------------------------------------- examples

@@ -23,7 +23,19 @@ from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Published, Rule, Task
 
-__all__ = ["MAJORITY", "ONE_SIDED", "Score", "compare_predictions", "read_prediction", "record", "score_predictions"]
+__all__ = [
+    "MAJORITY",
+    "ONE_SIDED",
+    "Group",
+    "Pair",
+    "Score",
+    "blank_score",
+    "compare_predictions",
+    "grouped",
+    "read_prediction",
+    "record",
+    "score_predictions",
+]
 
 MAJORITY = "majority"
 """Policy and reader of the baseline that always gives the commonest answer."""
@@ -38,7 +50,8 @@ class Score:
     """One number of scores.json.
 
     `model` is the reader's name, `fingerprint` that of its weights.  `commonest` is its most frequent answer and
-    `commonest_share` that answer's share of the answers read; `one_sided` marks a share over 95 %.
+    `commonest_share` that answer's share of the answers read; `one_sided` marks a share over 95 %.  A record with a
+    `capability` is the mean over that capability's tasks, and has no task.
     """
 
     benchmark: str
@@ -68,9 +81,12 @@ class Score:
     commonest_share: float = math.nan
     one_sided: bool = False
     note: str = ""
+    capability: str | None = None
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
+    """Whose answers are scored together.  A baseline's `training` says of what its answer is the commonest."""
+
     split: str
     subset: str | None
     policy: str
@@ -80,7 +96,9 @@ class _Group(NamedTuple):
     fingerprint: str
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
+    """A gold answer and what was answered; None is a failure."""
+
     gold: str
     answer: str | None
 
@@ -102,12 +120,34 @@ def score_predictions(
 
     `with_published` puts the paper's cells beside ours: only right on the published data itself.
     """
-    groups = _grouped(task, samples, predictions, rule)
-    places = dict.fromkeys((group.split, group.subset) for group in groups)
-    baselines = {group: pairs for place in places for group, pairs in _baseline(task, samples, *place)}
-    blank = Score(
-        benchmark=task.name.split("/")[0],
-        task=task.name,
+    blank = blank_score(
+        task.name.split("/")[0],
+        task.name,
+        captioner=captioner,
+        judges=judges,
+        seed=seed,
+        rule=rule,
+        data_digest=data_digest,
+    )
+    scored = grouped(task, samples, predictions, rule)
+    scores = [score for group, pairs in scored.items() for score in _scores(task, group, pairs, blank, resamples)]
+    return [_beside(task, score) for score in scores] if with_published else scores
+
+
+def blank_score(
+    benchmark: str,
+    task: str = "",
+    *,
+    captioner: str = "",
+    judges: tuple[str, ...] = (),
+    seed: int = 0,
+    rule: Rule = "robust",
+    data_digest: str = "",
+) -> Score:
+    """Return a record of nothing yet: what all records of a run, or of a task, have in common."""
+    return Score(
+        benchmark=benchmark,
+        task=task,
         split="",
         subset=None,
         policy="",
@@ -128,9 +168,6 @@ def score_predictions(
         data_digest=data_digest,
         rule=rule,
     )
-    scored = [(g, pairs) for g, pairs in (*baselines.items(), *groups.items()) if pairs]
-    scores = [score for group, pairs in scored for score in _scores(task, group, pairs, blank, resamples)]
-    return [_beside(task, score) for score in scores] if with_published else scores
 
 
 def read_prediction(task: Task, sample: Sample, prediction: Prediction, rule: Rule) -> str | None:
@@ -184,10 +221,20 @@ def record(score: Score) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- groups
 
 
-def _grouped(
+def grouped(
     task: Task, samples: Mapping[str, Sample], predictions: Sequence[Prediction], rule: Rule
-) -> dict[_Group, list[_Pair]]:
-    groups: dict[_Group, list[_Pair]] = {}
+) -> dict[Group, list[Pair]]:
+    """Return what one task's predictions come to by group, baselines first; no group is empty."""
+    groups = _answered(task, samples, predictions, rule)
+    places = dict.fromkeys((group.split, group.subset) for group in groups)
+    baselines = {group: pairs for place in places for group, pairs in _baseline(task, samples, *place)}
+    return {group: pairs for group, pairs in (*baselines.items(), *groups.items()) if pairs}
+
+
+def _answered(
+    task: Task, samples: Mapping[str, Sample], predictions: Sequence[Prediction], rule: Rule
+) -> dict[Group, list[Pair]]:
+    groups: dict[Group, list[Pair]] = {}
     for p in predictions:
         if p.task not in (task.name, task.short):
             continue
@@ -196,17 +243,17 @@ def _grouped(
             raise DataError(f"a prediction names sample {p.sample_id!r}, which is not among the {len(samples)} samples")
         if sample.target is None:
             continue
-        pair = _Pair(sample.target, read_prediction(task, sample, p, rule))
+        pair = Pair(sample.target, read_prediction(task, sample, p, rule))
         for subset in dict.fromkeys((None, sample.subset)):
             reader = p.reader or p.model
-            group = _Group(sample.split, subset, p.policy, reader, p.training, p.tuned_on, p.model)
+            group = Group(sample.split, subset, p.policy, reader, p.training, p.tuned_on, p.model)
             groups.setdefault(group, []).append(pair)
     return groups
 
 
 def _baseline(
     task: Task, samples: Mapping[str, Sample], split: str, subset: str | None
-) -> Iterator[tuple[_Group, list[_Pair]]]:
+) -> Iterator[tuple[Group, list[Pair]]]:
     """Yield the baseline of one split: the commonest gold answer of the training data, given to every sample."""
     mine = [s for s in samples.values() if s.task in (task.name, task.short) and s.target is not None]
     here = [s for s in mine if s.split == split and subset in (None, s.subset)]
@@ -214,11 +261,11 @@ def _baseline(
     commonest = Counter(str(s.target) for s in train or here)
     if commonest:
         answer = min(commonest, key=lambda a: (-commonest[a], a))
-        group = _Group(split, subset, MAJORITY, MAJORITY, "of train" if train else f"of {split} itself", "", "")
-        yield group, [_Pair(str(s.target), answer) for s in here]
+        group = Group(split, subset, MAJORITY, MAJORITY, "of train" if train else f"of {split} itself", "", "")
+        yield group, [Pair(str(s.target), answer) for s in here]
 
 
-def _scores(task: Task, group: _Group, pairs: Sequence[_Pair], blank: Score, resamples: int) -> Iterator[Score]:
+def _scores(task: Task, group: Group, pairs: Sequence[Pair], blank: Score, resamples: int) -> Iterator[Score]:
     gold, answers = [p.gold for p in pairs], [p.answer for p in pairs]
     counts = Counter(a for a in answers if a is not None)
     commonest = min(counts, key=lambda a: (-counts[a], a)) if counts else None

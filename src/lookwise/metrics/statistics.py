@@ -24,6 +24,7 @@ __all__ = [
     "Interval",
     "bootstrap",
     "bootstrap_all",
+    "bootstrap_mean",
     "compare",
     "fleiss_kappa",
     "holm",
@@ -91,6 +92,28 @@ def bootstrap_all(
         Interval(v, *((math.nan, math.nan) if math.isnan(v) else _percentiles(_score_draws(draws, s, 1), level)))
         for v, s in zip(values, scores, strict=True)
     ]
+
+
+def bootstrap_mean(
+    parts: Sequence[tuple[Sequence[str], Sequence[str | None], ScoreCall]],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean of several scores, each over samples of its own (gold, answers, score), all parts equal.
+
+    Every part is resampled by itself, so that the interval is over the samples and not over the parts.
+    """
+    values = [score(gold, answers) for gold, answers, score in parts]
+    if not values or any(math.isnan(value) for value in values):
+        return Interval(math.nan, math.nan, math.nan)
+    drawn = [
+        _score_draws(_resampled(list(zip(gold, answers, strict=True)), resamples, seed + i), score, 1)
+        for i, (gold, answers, score) in enumerate(parts)
+    ]
+    mean = np.mean(np.stack(drawn), axis=0)
+    return Interval(math.fsum(values) / len(values), *_percentiles(mean, level))
 
 
 def compare(

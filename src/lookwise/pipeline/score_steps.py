@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+from lookwise.benchmarks.capability import ALL_TASKS, capability_scores
+from lookwise.benchmarks.catalog import BENCHMARKS
 from lookwise.benchmarks.gains import gain_record, gains
-from lookwise.benchmarks.scores import record, score_predictions
+from lookwise.benchmarks.scores import Score, blank_score, record, score_predictions
 from lookwise.pipeline.context import Context
 from lookwise.rows import Prediction
 from lookwise.runs.store import write_json_atomic
@@ -56,6 +59,7 @@ def scores(context: Context) -> None:
             with_published=recipe.published_data,
         )
     ]
+    records += [record(score) for score in _capabilities(context, samples, rows, digest)]
     paired = [
         gain_record(gain)
         for task in context.tasks.values()
@@ -66,3 +70,24 @@ def scores(context: Context) -> None:
     json.dumps([records, paired], allow_nan=False)  # a NaN that slipped through would make a file that is no JSON
     write_json_atomic(context.folder / "gains.json", paired)
     write_json_atomic(context.folder / "scores.json", records)
+
+
+def _capabilities(
+    context: Context, samples: Mapping[str, Sample], rows: Sequence[Prediction], digest: str
+) -> list[Score]:
+    """Return what the tasks of each capability come to together, where the benchmark declares any."""
+    recipe, tasks = context.recipe, tuple(context.tasks.values())
+    name = tasks[0].name.split("/")[0]
+    declared = BENCHMARKS[name].capabilities if name in BENCHMARKS else {}
+    if not declared:
+        return []
+    every = {ALL_TASKS: tuple(task.short for task in tasks)} if len(tasks) > 1 else {}
+    blank = blank_score(
+        name,
+        captioner=recipe.captioner,
+        judges=tuple(recipe.judges),
+        seed=recipe.seed,
+        rule=recipe.rule,
+        data_digest=digest,
+    )
+    return capability_scores(tasks, samples, rows, {**every, **declared}, blank, resamples=recipe.resamples)

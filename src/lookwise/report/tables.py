@@ -2,7 +2,8 @@
 
 In: the records of scores.json and the counts of calls.json (plain values), and the share of pictures that each policy
 shows.  Out: frozen tables that terminal.py and html.py draw alike.  It reads no file, computes no score, and knows
-nothing about widths, colours or HTML.
+nothing about widths, colours or HTML.  Capabilities, and the subsets that a benchmark declares, have tables of their
+own; any other subset is a column beside its task.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from lookwise.benchmarks.catalog import BENCHMARKS
 
 __all__ = [
     "CallLine",
@@ -20,6 +23,7 @@ __all__ = [
     "Reader",
     "ScoreTable",
     "call_lines",
+    "declared_subsets",
     "group_of",
     "kind_of",
     "label_of",
@@ -28,6 +32,7 @@ __all__ = [
 ]
 
 Record = Mapping[str, Any]
+_CAPABILITIES = ", capabilities"
 LineKind = Literal["baseline", "reader", "ceiling", "published"]
 
 
@@ -56,7 +61,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A task (or a subset of it) with its primary metric and the samples scored."""
+    """A task (or a subset of it, or a capability) with its primary metric and the samples scored."""
 
     task: str
     subset: str | None
@@ -97,18 +102,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ScoreTable:
-    """All lines of one benchmark and split."""
+    """All lines of one benchmark and split; `part` says which of its scores, where these are not the tasks' own."""
 
     benchmark: str
     split: str
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
+    part: str = ""
 
     @property
     def title(self) -> str:
         """What the split means, in words where it is a usual one."""
         meaning = {"test": "in domain", "ood": "out of domain", "val": "validation"}.get(self.split)
-        return f"{self.benchmark}, {self.split}" + (f" ({meaning})" if meaning else "")
+        return f"{self.benchmark}, {self.split}" + (f" ({meaning})" if meaning else "") + self.part
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +137,47 @@ def score_tables(
     used: Mapping[tuple[str, str], float] | None = None,
     calls: Sequence[CallLine] = (),
 ) -> tuple[ScoreTable, ...]:
-    """Return one table per benchmark and split, in the order of the records.
+    """Return the tables of every benchmark and split, in the order of the records.
 
     `used` is keyed by (split, policy).  Only primary metrics stand here.
     """
     primary = [record for record in scores if record.get("primary")]
     places = dict.fromkeys((str(r["benchmark"]), str(r["split"])) for r in primary)
-    return tuple(
-        _table(b, s, [r for r in primary if (r["benchmark"], r["split"]) == (b, s)], used or {}, calls)
-        for b, s in places
-    )
+    tables = []
+    for benchmark, split in places:
+        here = [r for r in primary if (r["benchmark"], r["split"]) == (benchmark, split)]
+        parts = _parts(here, declared_subsets(benchmark))
+        tables += [
+            replace(
+                _table(benchmark, split, mine, used or {} if not part else {}, calls if not part else ()), part=part
+            )
+            for part, mine in parts.items()
+        ]
+    return tuple(tables)
+
+
+def declared_subsets(benchmark: str) -> tuple[str, ...]:
+    """Return the subsets that a benchmark scores in a table of their own."""
+    return BENCHMARKS[benchmark].subsets if benchmark in BENCHMARKS else ()
+
+
+def _parts(records: Sequence[Record], declared: Sequence[str]) -> dict[str, list[Record]]:
+    """Return the records by the table that they belong to: the tasks', the capabilities', each declared subset's.
+
+    Within a subset's table capabilities come first, and a column need not say the subset again.
+    """
+    parts: dict[str, list[Record]] = {"": []}
+    for record in sorted(records, key=lambda r: not r.get("capability")):
+        subset = record.get("subset")
+        if subset in declared:
+            parts.setdefault(f", {subset}", []).append({**record, "subset": None})
+        else:
+            parts.setdefault(_CAPABILITIES if record.get("capability") else "", []).append(record)
+    return {part: parts[part] for part in sorted(parts, key=_part_order) if parts[part]}
+
+
+def _part_order(part: str) -> tuple[bool, bool]:
+    return bool(part), part != _CAPABILITIES
 
 
 def _table(
@@ -155,7 +192,7 @@ def _table(
     several = several_models(readers)
     lines = []
     for reader in readers:
-        mine = {(r["task"], r.get("subset")): r for r in records if _reader(r) == reader}
+        mine = {(_task(r), r.get("subset")): r for r in records if _reader(r) == reader}
         cells = tuple(_cell(mine[c.task, c.subset]) if (c.task, c.subset) in mine else None for c in columns)
         kind = kind_of(reader)
         shown = used.get((split, reader.policy)) if kind == "reader" else None
@@ -172,11 +209,16 @@ def _table(
 def _columns(records: Sequence[Record]) -> tuple[Column, ...]:
     found: dict[tuple[str, str | None], Column] = {}
     for record in records:
-        key = (str(record["task"]), record.get("subset"))
+        key = (_task(record), record.get("subset"))
         known = found.get(key)
         n = max(int(record["n"]), known.n if known else 0)
         found[key] = Column(key[0], key[1], str(record["metric"]), n)
     return tuple(found.values())
+
+
+def _task(record: Record) -> str:
+    """Return what a record's column is of: its task, or its capability."""
+    return str(record.get("capability") or record["task"])
 
 
 def _reader(record: Record) -> Reader:
@@ -258,7 +300,7 @@ def _published(records: Sequence[Record], columns: Sequence[Column]) -> list[Lin
     found: dict[str, dict[tuple[str, str | None], Mapping[str, Any]]] = {}
     for record in records:
         for cell in record.get("published") or ():
-            found.setdefault(str(cell["system"]), {})[str(record["task"]), record.get("subset")] = cell
+            found.setdefault(str(cell["system"]), {})[_task(record), record.get("subset")] = cell
     lines = []
     for system, cells in found.items():
         sources = dict.fromkeys(str(cell.get("source", "")) for cell in cells.values())

@@ -67,7 +67,7 @@ def short_names(columns: Sequence[Column]) -> list[str]:
 
 
 def _initials(name: str) -> str:
-    words = name.replace("-", "_").split("_")
+    words = name.replace("-", "_").replace(" ", "_").split("_")
     if len(name) <= _LONG or len(words) < 2:
         return name
     return "".join(word[0].upper() for word in words if word)
