@@ -3,6 +3,9 @@
 Every row says which sample it belongs to, which model spoke (its fingerprint) and, where something failed, why
 (`reason`).  Columns and their order are those of the Parquet files (INTERFACES, "A run folder"); runs/store.py derives
 the schema from these classes, so a field's type here is its column's type there.
+
+`tokens_in` and `tokens_out` are those of the row's own requests, as its model counts them: what the row cost, or would
+have cost where an equal request had been answered before.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ class Caption:
     text: str | None
     model: str
     reason: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Ballot:
     reply: str | None
     model: str
     reason: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Utility:
     model: str
     kind: str | None = None
     reason: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,8 @@ class Prediction:
     reason: str | None = None
     option_tokens: tuple[int, ...] = ()
     option_empty: tuple[float, ...] = ()
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 Row = Caption | Ballot | Utility | Evidence | Prediction

@@ -36,7 +36,12 @@ SCRATCH = "scratch"
 """The scheme of models that a run trains itself."""
 
 
-_FILES = {"scores": "scores.json", "gates": "gates.json", "exports": "sumei/manifest.json"}
+_FILES = {
+    "scores": "scores.json",
+    "gates": "gates.json",
+    "exports": "sumei/manifest.json",
+    "policies": "policies.json",
+}
 """Stages that end in a file of their own instead of rows."""
 
 
@@ -121,7 +126,9 @@ class Context:
             return all((self.model_folder(name) / "card.json").is_file() for name in names)
         if stage == "verifier":
             return not self.recipe.teaches_verifier or (self.verifier_folder / "card.json").is_file()
-        if (stage == "gates" and not self.recipe.shows_pictures) or (stage == "exports" and not self.recipe.predicts):
+        if stage in ("gates", "policies") and not self.recipe.shows_pictures:
+            return True
+        if stage == "exports" and not self.recipe.predicts:
             return True
         file = _FILES.get(stage)
         return (self.folder / file).exists() if file else is_complete(self.rows_folder(stage))

@@ -25,6 +25,7 @@ from lookwise.pipeline import (
     export_steps,
     fetch_steps,
     picture_steps,
+    policy_steps,
     reader_steps,
     score_steps,
     scratch_steps,
@@ -60,6 +61,7 @@ STEPS: Mapping[str, Step] = {
     "adapters": reader_steps.adapters,
     "predictions": reader_steps.predictions,
     "exports": export_steps.exports,
+    "policies": policy_steps.policies,
     "scores": score_steps.scores,
 }
 """The steps of a run, in order.  Those that write rows are complete when their manifest is."""

@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 from lookwise.errors import RunError
 from lookwise.fetching import Fetched, Shelf
 from lookwise.report.gains import GainTable, gain_tables
+from lookwise.report.policies import PolicyTable, policy_tables
 from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
 from lookwise.rows import Evidence, Prediction
 from lookwise.runs.store import is_complete, read_rows
 from lookwise.sample import Sample
 from lookwise.stages.fetch import with_files
 
-__all__ = ["Run", "gather", "reader_of", "rows_of", "samples_of"]
+__all__ = ["Run", "gather", "policies_of", "reader_of", "rows_of", "samples_of"]
 
 R = TypeVar("R")
 
@@ -61,6 +62,12 @@ def gather(folder: Path) -> Run:
         calls=calls,
         gains=gain_tables(_json(gains, list) if gains.is_file() else []),
     )
+
+
+def policies_of(folder: Path) -> tuple[PolicyTable, ...]:
+    """Return the tables that set policies side by side; none for a run without them."""
+    place = folder / "policies.json"
+    return policy_tables(_json(place, list)) if place.is_file() else ()
 
 
 def rows_of(folder: Path, stage: str, kind: type[R]) -> list[R]:

@@ -20,7 +20,11 @@ import yaml
 
 from lookwise.report.browser import Browser, browse, safe_json
 from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
-from lookwise.report.gather import Run, gather
+from lookwise.report.disagree import disagreements
+from lookwise.report.gather import Run, gather, policies_of
+from lookwise.report.markup import element as _element
+from lookwise.report.markup import table as _table
+from lookwise.report.policy_page import policy_section
 from lookwise.report.tables import CallLine, Cell, Line, ScoreTable
 from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread
 from lookwise.runs.files import write_bytes_atomic
@@ -32,6 +36,8 @@ _ROOM = 200_000
 """Bytes kept for the page's own text besides tables and samples."""
 _PAGE = Path(__file__).parent / "page"
 _DEFAULT_SAMPLES = 300
+_DISAGREEMENTS = 60
+"""Samples about which gates disagree that are listed."""
 
 
 def write_page(folder: Path, page: Path) -> None:
@@ -49,6 +55,7 @@ def page_text(folder: Path) -> str:
         "scores": "\n".join([*map(_gain_table, run.gains), *map(_score_table, run.tables), _all_scores(run.scores)]),
         "calls": _call_table(run.calls) if run.calls else "",
         "facts": _facts(run),
+        "policies": _policies(folder),
     }
     room = MAX_BYTES - _ROOM - sum(len(part.encode()) for part in parts.values())
     browser = browse(folder, _limit(recipe), room)
@@ -65,6 +72,12 @@ def page_text(folder: Path) -> str:
             "script_hash": _digest(script),
         },
     )
+
+
+def _policies(folder: Path) -> str:
+    """Return the part on policies; nothing for a run that shows no pictures."""
+    tables = policies_of(folder)
+    return policy_section(tables, disagreements(folder, _DISAGREEMENTS)) if tables else ""
 
 
 def _fill(template: str, parts: Mapping[str, str]) -> str:
@@ -103,19 +116,6 @@ def _lede(run: Run, recipe: Mapping[str, Any]) -> str:
 def _embedded(browser: Browser) -> str:
     shown = f"{len(browser.samples):,} of the {browser.total:,} samples that were answered are embedded here"
     return shown + ", task by task and split by split in turn." if browser.samples else "This run has no samples."
-
-
-def _element(tag: str, text: str, kind: str = "", title: str = "") -> str:
-    """Return an element whose text and attributes are escaped."""
-    attributes = (f' class="{escape(kind)}"' if kind else "") + (f' title="{escape(title)}"' if title else "")
-    return f"<{tag}{attributes}>{escape(text)}</{tag}>"
-
-
-def _table(head: Iterable[str], body: Iterable[str]) -> str:
-    rows = "\n".join(body)
-    return (
-        f'<div class="scroll"><table>\n<thead><tr>{"".join(head)}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
-    )
 
 
 def _score_table(table: ScoreTable) -> str:

@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
-from lookwise.report.gather import gather
+from lookwise.report.gather import gather, policies_of
+from lookwise.report.policies import HEADS, POLICY_NOTE, PolicyTable
 from lookwise.report.tables import CallLine, Cell, Column, Line, ScoreTable
 from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread
 
-__all__ = ["call_table", "gain_parts", "score_parts", "show"]
+__all__ = ["call_table", "gain_parts", "policy_table", "score_parts", "show"]
 
 _PLAIN_WIDTH = 132
 """Width where the output is a file or a pipe."""
@@ -50,6 +51,9 @@ def show(folder: Path, console: Console | None = None) -> None:
             out.print(part)
         out.print(Padding(Text(GAIN_NOTE, style="dim"), (0, 0, 0, 1)))
         out.print()
+    for policies in policies_of(folder):
+        out.print(policy_table(policies))
+        out.print(Padding(Text(POLICY_NOTE, style="dim"), (0, 0, 1, 1)))
     if run.calls:
         out.print(call_table(run.calls))
 
@@ -179,6 +183,22 @@ def _score_cell(cell: Cell | None) -> Text:
     if cell.low is not None and cell.high is not None:
         text.append(spread(cell.low, cell.high), "dim")
     return text
+
+
+def policy_table(table: PolicyTable) -> Table:
+    """Return the policies with their scores, costs and regrets; a heading for every reader."""
+    drawn = _table(table.title)
+    drawn.add_column("policy", overflow="fold")
+    for head in HEADS:
+        drawn.add_column(head.replace(" ", "\n", 1), justify="right", no_wrap=True)
+    group = ""
+    for line in table.lines:
+        if line.group != group:
+            drawn.add_row(Text(line.group, style="bold"), *[""] * len(HEADS))
+        group = line.group
+        cells = [Text(cell, style="bold green" if line.best and i == 0 else "") for i, cell in enumerate(line.cells)]
+        drawn.add_row(Text(f"  {line.policy}"), *cells)
+    return drawn
 
 
 def call_table(lines: Sequence[CallLine]) -> Table:

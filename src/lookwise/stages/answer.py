@@ -104,6 +104,8 @@ class AnswerStage:
             reason=one.reply.failure or (None if answer else self._why(want, empty)),
             option_tokens=one.reply.tokens,
             option_empty=() if empty is None else empty.scores,
+            tokens_in=one.reply.tokens_in + (0 if empty is None else empty.tokens_in),
+            tokens_out=one.reply.tokens_out,
         )
 
     def _chosen(self, options: Sequence[str], reply: Reply, empty: Reply | None) -> str | None:

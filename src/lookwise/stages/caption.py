@@ -58,4 +58,5 @@ class CaptionStage:
         text = " ".join((one.reply.text or "").split())
         reason = one.reply.failure or (None if len(text) >= _SHORTEST else "empty caption")
         key = caption_id(sample.id, slot, candidate)
-        return Caption(sample.id, key, slot, candidate, None if reason else text, one.fingerprint, reason)
+        spent = one.reply.tokens_in, one.reply.tokens_out
+        return Caption(sample.id, key, slot, candidate, None if reason else text, one.fingerprint, reason, *spent)

@@ -93,4 +93,5 @@ class CaptionQuality:
         caption, judge = one.ask.tag
         vote = verdict(one.reply.text) if one.reply.text is not None else None
         reason = one.reply.failure or (None if vote else "unreadable reply")
-        return Ballot(sample.id, caption, judge, vote, one.reply.text, one.fingerprint, reason)
+        spent = one.reply.tokens_in, one.reply.tokens_out
+        return Ballot(sample.id, caption, judge, vote, one.reply.text, one.fingerprint, reason, *spent)

@@ -36,6 +36,8 @@ class _Outcome:
     target: float | None
     reason: str | None
     model: str
+    tokens_in: int
+    tokens_out: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class VisualUtility:
             target=None if ranked is None else _log_share(ranked, self._place(sample)),
             reason=reason,
             model=said.fingerprint,
+            tokens_in=sum(one.reply.tokens_in for one in answered),
+            tokens_out=sum(one.reply.tokens_out for one in answered),
         )
 
     def _answer(self, sample: Sample, one: Answered) -> tuple[str | None, str | None]:
@@ -118,6 +122,8 @@ class VisualUtility:
             source="measured",
             model=seen.model,
             reason=reason,
+            tokens_in=seen.tokens_in,
+            tokens_out=seen.tokens_out,
         )
 
 
@@ -163,6 +169,8 @@ class UtilityPrediction:
             source="predicted",
             model=one.fingerprint,
             reason=one.reply.failure or (None if label else "unreadable reply"),
+            tokens_in=one.reply.tokens_in,
+            tokens_out=one.reply.tokens_out,
         )
 
 
