@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"lookwise {__version__}")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_demo, _run, _predict, _score, _report, _compare, _lists, _prompts, _data, _doctor):
+    for add in (_demo, _run, _predict, _gate, _score, _report, _compare, _lists, _prompts, _data, _doctor):
         add(commands)
     return top
 
@@ -67,6 +67,18 @@ def _predict(commands: Commands) -> None:
     one.add_argument("--policy", metavar="POLICY", help="default: the policy that scored best on validation data")
     one.add_argument("--out", metavar="FILE", help="write CSV, JSONL or Parquet here instead of printing CSV")
     one.set_defaults(call=_call("predict"))
+
+
+def _gate(commands: Commands) -> None:
+    one = commands.add_parser("gate", help="take a run's verifier and its threshold home, in a folder of their own")
+    one.add_argument("run", metavar="RUN", help="a finished run's folder, with a policy visuals:predicted")
+    one.add_argument("dir", metavar="DIR", help="a new folder: gate.json, card.md and the model")
+    price = "price of a picture in right answers, for the threshold (default: the run's own threshold)"
+    one.add_argument("--price", type=float, metavar="P", help=price)
+    one.add_argument("--adapter", action="store_true", help="the adapter alone, for use on the base that it names")
+    one.add_argument("--prompts", metavar="DIR", help="the folder of prompt files, if the run was given one")
+    one.add_argument("--json", action="store_true", help="print gate.json")
+    one.set_defaults(call=_call("gate"))
 
 
 def _score(commands: Commands) -> None:
@@ -158,9 +170,9 @@ def _positive(text: str) -> int:
 
 
 _CODE = {
-    "demo": "run", "run": "run", "predict": "predict", "score": "score", "report": "report", "compare": "report",
-    "tasks": "lists", "recipes": "lists", "models": "lists", "prompts_show": "lists", "data_make": "data",
-    "data_check": "data", "doctor": "doctor",
+    "demo": "run", "run": "run", "predict": "predict", "gate": "gate", "score": "score", "report": "report",
+    "compare": "report", "tasks": "lists", "recipes": "lists", "models": "lists", "prompts_show": "lists",
+    "data_make": "data", "data_check": "data", "doctor": "doctor",
 }  # fmt: skip
 """Command -> the module of lookwise.commands that has a function of that name."""
 

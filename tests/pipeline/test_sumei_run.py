@@ -104,6 +104,32 @@ def test_gates_are_judged_by_truth_and_measurement(finished: Path) -> None:
     assert gates["measured_against_truth"]["n"] == 80
 
 
+def test_policies_stand_side_by_side_with_what_they_cost(finished: Path) -> None:
+    records = json.loads((finished / "policies.json").read_text(encoding="utf-8"))
+    whole = {r["policy"]: r for r in records if r["subset"] is None}
+    assert {r["subset"] for r in records} == {None, "vision-salient"}
+    samples = [s for s in rows(finished, "samples", Sample) if s.split == "test"]
+    products = sum(len({v.slot for v in s.visuals}) for s in samples) / len(samples)
+    assert set(whole) == {r.policy for r in rows(finished, "evidence", Evidence)}
+    assert {r["n"] for r in whole.values()} == {len(samples)}
+    calls = {name: (r["captioner"], r["verifier"], r["reader"]) for name, r in whole.items()}
+    assert calls["none"] == calls["visuals:always"] == calls["visuals:random@predicted"] == (0, 0, 1)
+    assert calls["visuals:oracle/measured"] == (0, 0, 1), "what an oracle knows has no price"
+    assert calls["captions:always"] == (products, 0, 1)
+    assert calls["visuals:predicted"] == calls["visuals:predicted/threshold"] == (0, 8, 1)
+    assert whole["visuals:predicted"]["pictures"] == whole["visuals:always"]["pictures"] == products
+    assert whole["captions:always"]["captions"] == products
+    assert whole["none"]["tokens_in"] < whole["captions:always"]["tokens_in"]
+    assert whole["visuals:oracle/truth"]["regret"]["truth"] == pytest.approx(0)
+    assert whole["none"]["regret"]["truth"] > 0
+    gates = json.loads((finished / "gates.json").read_text(encoding="utf-8"))["policies"]
+    for name, of in gates.items():
+        assert whole[name]["regret"]["truth"] == of["truth"]["regret"]
+    scores = json.loads((finished / "scores.json").read_text(encoding="utf-8"))
+    tasks = [s["value"] for s in scores if s["task"] and s["primary"] and (s["policy"], s["subset"]) == ("none", None)]
+    assert whole["none"]["value"] == pytest.approx(sum(tasks) / len(tasks))
+
+
 def test_the_published_files_are_there_and_are_read_again(finished: Path) -> None:
     folder = finished / "sumei"
     samples = [s for s in rows(finished, "samples", Sample) if s.split == "test"]
@@ -123,7 +149,7 @@ def test_a_run_cut_off_after_any_step_ends_in_the_same_scores(finished: Path, re
     for stage in ("measured", "predicted", "evidence"):
         assert main(["run", str(recipe), "--out", str(out), "--until", stage]) == 0
     assert main(["run", str(recipe), "--out", str(out)]) == 0
-    for file in ("scores.json", "gates.json"):
+    for file in ("scores.json", "gates.json", "policies.json"):
         assert (out / file).read_bytes() == (finished / file).read_bytes()
 
 
@@ -179,6 +205,17 @@ def test_new_rows_are_answered_with_the_picture_that_the_verifier_picks(finished
     assert {r["shown"] for r in answers(run, table, "visuals:predicted/threshold")} == {""}, "the run's: never look"
     assert "product" in answers(run, table, "captions:always")[0]["shown"]
     assert main(["predict", str(run), str(table), "--policy", "visuals:random@predicted"]) == 1
+
+
+def test_a_gate_without_weights_is_not_taken_home(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gate", str(finished), str(tmp_path / "gate")]) == 1
+    assert "no weights to take home" in capsys.readouterr().err
+    assert not (tmp_path / "gate").exists()
+    assert main(["gate", str(tmp_path), str(tmp_path / "gate")]) == 1
+    assert "not a run folder" in capsys.readouterr().err
+    assert main(["gate", str(finished), str(tmp_path / "gate"), "--price", "-1"]) == 2
 
 
 TUNED = """

@@ -15,7 +15,7 @@ from pathlib import Path
 from lookwise.errors import ModelError, nearest
 from lookwise.models.hf.families import family_of
 
-__all__ = ["Place", "bundled", "digest", "locate", "text_digest"]
+__all__ = ["Place", "bundled", "digest", "locate", "text_digest", "text_files"]
 
 _TINY = Path(__file__).parent / "tiny"
 _TEXT = (
@@ -78,6 +78,11 @@ def digest(place: Place) -> str:
 def text_digest(place: Place) -> str:
     """Return 16 hex digits over the files of its tokenizer, template and processor alone."""
     return _digest((place.folder, _TEXT))
+
+
+def text_files(place: Place) -> list[Path]:
+    """Return the files of its tokenizer, template and processor."""
+    return sorted({path for pattern in _TEXT for path in place.folder.glob(pattern) if path.is_file()})
 
 
 def _digest(*parts: tuple[Path | None, tuple[str, ...]]) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from lookwise.training.utility import balanced, halves, verifier_examples
 
 __all__ = [
     "SHORT",
+    "curve",
     "gates",
     "looks",
     "measured",
@@ -159,15 +160,21 @@ def to_predict(context: Context) -> list[Sample]:
 
 def threshold(context: Context) -> float:
     """Return the probability from which looking pays, at the recipe's price of a look."""
-    return threshold_at(_curve(context), context.recipe.look_price)
+    return threshold_at(curve(context), context.recipe.look_price)
 
 
-def _curve(context: Context) -> list[Look]:
+def curve(context: Context, *, in_answers: bool = False) -> list[Look]:
+    """Return the gate at every threshold on the readers' half of the validation samples, its worth in nats.
+
+    `in_answers`: its worth in right answers instead, by the labels alone: helpful is one more, misleading one fewer.
+    """
     mine = {s.id for s in readers_half(context, context.samples(["val"]))}
     known, said = (
         {name: rows for name, rows in by_sample(context.read(stage, Utility)).items() if name in mine}
         for stage in ("measured", "predicted")
     )
+    if in_answers:
+        known = {name: [replace(row, gain=None) for row in rows if row.label] for name, rows in known.items()}
     return cost_curve(said, known)
 
 
@@ -183,14 +190,14 @@ def gates(context: Context) -> None:
     for row in context.read("evidence", Evidence):
         if row.policy in shown and row.sample_id in tested:
             shown[row.policy].append(row)
-    curve = _curve(context)
+    found = curve(context)
     write_json_atomic(
         context.folder / "gates.json",
         _finite(
             {
-                "threshold": threshold_at(curve, context.recipe.look_price),
+                "threshold": threshold_at(found, context.recipe.look_price),
                 "look_price": context.recipe.look_price,
-                "cost_curve": [asdict(look) for look in curve],
+                "cost_curve": [asdict(look) for look in found],
                 "verifier": {
                     source: {
                         "all": _verifier_record(verifier_score(said, rows)),
