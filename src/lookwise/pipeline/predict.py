@@ -3,7 +3,8 @@
 In: a run's folder, a table with the columns of the run's own (or a dataset in the published layout that the run's has).
 Out: one record per row, in the order of the table, a reason where there is no answer; rows that are no samples too.
 The work lies in a folder of its own inside the run, so that an interrupted prediction goes on.  Where the policy goes
-by a verifier's word, the run's verifier is asked about the new pictures, and the run's threshold holds.
+by a verifier's word, the run's verifier is asked about the new pictures, and the run's threshold holds.  New pictures by
+web address are fetched as the run's were, save that no pack can hold them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from lookwise.errors import DataError, RunError, nearest
 from lookwise.inference import Display
-from lookwise.pipeline import picture_steps, utility_steps
+from lookwise.pipeline import fetch_steps, picture_steps, utility_steps
 from lookwise.pipeline.context import Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.reader_steps import ask_readers, readers
@@ -96,6 +97,7 @@ def _answer(
         folder = run / "predict" / name
         folder.mkdir(parents=True, exist_ok=True)
         asked = replace(recipe, policies=(chosen.policy,), tune_on=(), readers="zero-shot", test_splits=("test",))
+        asked = replace(asked, pack="", freeze="")
         ledger = Ledger(folder / "calls.json", f"predict-{name}")
         budget = opened_budget(recipe, replies, ledger.run)
         context = Context(asked, folder, data, replies, ledger, display, budget, home=run)
@@ -103,7 +105,7 @@ def _answer(
         for stage in ("utilities", "measured"):
             context.write(stage, Utility, [])
         _show(context, utility_steps.threshold(base))
-        answers = ask_readers(context, samples, chosen.readers)
+        answers = ask_readers(context, context.samples(), chosen.readers)
         return {row.sample_id: row for row in answers}, context.read("evidence", Evidence)
 
 
@@ -118,6 +120,7 @@ def _work_name(table: Path, policy: str) -> str:
 def _show(context: Context, threshold: float) -> None:
     """Carry out the steps from the pictures to what is shown of them, those that are not finished yet."""
     steps: Mapping[str, Callable[[], None]] = {
+        "pictures": lambda: fetch_steps.pictures(context),
         "captions": lambda: picture_steps.captions(context),
         "ballots": lambda: picture_steps.ballots(context),
         "predicted": lambda: utility_steps.predicted(context),

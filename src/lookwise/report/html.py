@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from lookwise.report.browser import Browser, browse, safe_json
-from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
 from lookwise.report.disagree import disagreements
+from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
 from lookwise.report.gather import Run, gather, policies_of
 from lookwise.report.markup import element as _element
 from lookwise.report.markup import table as _table
