@@ -133,7 +133,7 @@ def _prompts(commands: Commands) -> None:
 
 
 def _data(commands: Commands) -> None:
-    one = commands.add_parser("data", help="make or check a dataset")
+    one = commands.add_parser("data", help="make, fetch or check a dataset")
     verbs = one.add_subparsers(dest="verb", metavar="VERB", required=True)
     make = verbs.add_parser("make", help="generate a dataset")
     make.add_argument("name", choices=("bazaar",), metavar="NAME", help="bazaar")
@@ -149,6 +149,12 @@ def _data(commands: Commands) -> None:
         help="mmecinstruct (default) or ecommmmu",
     )
     make.set_defaults(call=_call("data_make"))
+    fetch = verbs.add_parser("fetch", help="get a published dataset: from the hub, or out of an archive")
+    fetch.add_argument("name", metavar="NAME", help="mmecinstruct, ecommmmu or mmla")
+    fetch.add_argument("dir", metavar="DIR", help="where to put it")
+    fetch.add_argument("--archive", metavar="FILE", help="a tar, a zip or the data file itself, instead of the hub")
+    fetch.add_argument("--only", action="append", default=[], metavar="PATTERN", help="only files of such names")
+    fetch.set_defaults(call=_call("data_fetch"))
     check = verbs.add_parser("check", help="read a dataset or table and say what is wrong with it")
     check.add_argument("file", metavar="FILE", help="MMECInstruct's or EcomMMMU's rows, or a table's YAML")
     check.add_argument("--json", action="store_true", help="print JSON")
@@ -172,7 +178,7 @@ def _positive(text: str) -> int:
 _CODE = {
     "demo": "run", "run": "run", "predict": "predict", "gate": "gate", "score": "score", "report": "report",
     "compare": "report", "tasks": "lists", "recipes": "lists", "models": "lists", "prompts_show": "lists",
-    "data_make": "data", "data_check": "data", "doctor": "doctor",
+    "data_make": "data", "data_check": "data", "data_fetch": "data_fetch", "doctor": "doctor",
 }  # fmt: skip
 """Command -> the module of lookwise.commands that has a function of that name."""
 
