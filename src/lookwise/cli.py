@@ -122,7 +122,7 @@ def _lists(commands: Commands) -> None:
 
 
 def _prompts(commands: Commands) -> None:
-    one = commands.add_parser("prompts", help="show a prompt")
+    one = commands.add_parser("prompts", help="show a prompt, or import a published program's")
     verbs = one.add_subparsers(dest="verb", metavar="VERB", required=True)
     show = verbs.add_parser("show", help="print a task's prompt")
     show.add_argument("task", metavar="TASK")
@@ -130,6 +130,12 @@ def _prompts(commands: Commands) -> None:
     show.add_argument("--set", dest="prompt_set", default="mmecinstruct", metavar="NAME", help="prompt set")
     show.add_argument("--prompts", metavar="DIR", help="a folder whose prompt files replace ours")
     show.set_defaults(call=_call("prompts_show"))
+    imports = verbs.add_parser("import", help="turn a published program's own wording into a folder for --prompts")
+    imports.add_argument(
+        "file", metavar="FILE", help="from your checkout: a template's JSON, or a Python file (not run)"
+    )
+    imports.add_argument("dir", metavar="DIR", help="the prompt folder to fill")
+    imports.set_defaults(call=_call("prompts_import"))
 
 
 def _data(commands: Commands) -> None:
@@ -178,6 +184,7 @@ def _positive(text: str) -> int:
 _CODE = {
     "demo": "run", "run": "run", "predict": "predict", "gate": "gate", "score": "score", "report": "report",
     "compare": "report", "tasks": "lists", "recipes": "lists", "models": "lists", "prompts_show": "lists",
+    "prompts_import": "prompts_import",
     "data_make": "data", "data_check": "data", "data_fetch": "data_fetch", "doctor": "doctor",
 }  # fmt: skip
 """Command -> the module of lookwise.commands that has a function of that name."""

@@ -173,6 +173,8 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
             raise RecipeError(f"{origin}: {key} must be 0 (no limit) or positive, found {getattr(recipe, key)}")
     if recipe.effort <= 0 or recipe.caption_folds < 0 or recipe.caption_folds == 1:
         raise RecipeError(f"{origin}: effort must be positive, caption_folds 0 or at least 2")
+    if recipe.also_rank and recipe.answering == "rank":
+        raise RecipeError(f"{origin}: also_rank ranks beside written answers; set answering: generate, or leave it out")
     if recipe.pack and (recipe.freeze or recipe.fetching != "auto"):
         raise RecipeError(f"{origin}: pack takes all pictures from {recipe.pack!r}; leave freeze and fetching out")
     unknown = [p for p in recipe.tune_on if p not in recipe.policies]

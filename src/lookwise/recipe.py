@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-__all__ = ["Recipe"]
+__all__ = ["GIVEN", "Recipe"]
+
+GIVEN = "data"
+"""The captioner of a run that takes the captions which came with the data."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Recipe:
     # pictures in words, and votes
     prompts: str = "mmecinstruct"
     captioner: str = "tiny:captioner"
+    """A model, or `data`: the captions that came with the data, where the source has them."""
     caption_context: bool = True
     caption_tokens: int = 128
     judges: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
@@ -90,6 +94,8 @@ class Recipe:
     ranking: Literal["raw", "normalised", "calibrated"] = "raw"
     """What decides among ranked answers: the sum of log-probabilities, its mean over the answer's tokens, or what the
     sample's content adds to the sum (an empty context is then asked about, too)."""
+    also_rank: bool = False
+    """Whether the options are ranked as well where answers are written: a second column, compared in the report."""
     answer_tokens: int = 100
     rule: Literal["robust", "published"] = "robust"
     resamples: int = 1000

@@ -94,6 +94,9 @@ class Prediction:
     `tuned_on` is the policy whose evidence its reader was tuned on ("" for a reader that was not tuned).  Of ranked
     options `option_scores` are the sums of log-probabilities, `option_tokens` how many tokens each sum is over, and
     `option_empty` the sums after a context without content, where the recipe asked for them.
+
+    Where answers are written freely and ranked beside (a recipe's `also_rank`), `reply` and `answer` are of the
+    writing, the `option_…` of the ranking; `ranked` is what wins there, `ranked_reason` why nothing does.
     """
 
     sample_id: str
@@ -112,6 +115,13 @@ class Prediction:
     option_empty: tuple[float, ...] = ()
     tokens_in: int = 0
     tokens_out: int = 0
+    ranked: str | None = None
+    ranked_reason: str | None = None
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether the options were ranked beside a written answer."""
+        return self.ranked is not None or self.ranked_reason is not None
 
 
 Row = Caption | Ballot | Utility | Evidence | Prediction

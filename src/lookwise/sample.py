@@ -22,11 +22,13 @@ class Visual:
     """A picture or clip of the sample: `slot` names its place ("product 1", "history[3]", "options[0]").
 
     A slot may hold several candidates (EcomMMMU: eight views of one product), numbered from 0.
+    `caption` is one that came with the data; a run uses it only where its recipe says so.
     """
 
     slot: str
     media: Media
     candidate: int = 0
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Sample:
 
     `fields` keeps the order of the source.  `options` are the full option texts ("A: very positive"), or empty where
     the task has labels only.  `subset` marks a part of the split that is scored on its own as well (EcomMMMU's is_vc).
+    `instruction` is the row's own wording of its task, where the source has one; prompts of published programs show it.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Sample:
     options: tuple[str, ...] = ()
     target: str | None = None
     subset: str | None = None
+    instruction: str = ""
 
     def field(self, name: str) -> FieldValue:
         """Return a field by name; KeyError names it and the sample."""

@@ -67,10 +67,11 @@ def test_the_published_recipe_is_planned_without_a_model(tmp_path: Path, capsys:
     assert "108 requests after merging" in said["measured"]
     assert "at most 16 pictures: at most 6 steps of 8 rows" in said["verifier"]
     assert "96 requests after merging" in said["predicted"], "readers' halves: 4 + 2; test: 6"
-    # Three readers; of each: two texts alone, six first pictures, and two open policies of six samples.
-    assert "3 readers x 4 policies x 6 samples: 24 to 60 requests after merging" in said["predictions"]
+    # Three readers; of each: two texts alone, six first pictures, and two open policies of six samples; all that twice,
+    # written and ranked.
+    assert "3 readers x 4 policies x 6 samples: 48 to 120 requests after merging" in said["predictions"]
     assert "captions" not in said
-    assert "saves at least 12 of 276 requests (4.3%)" in said["merging"]
+    assert "saves at least 24 of 348 requests (6.9%)" in said["merging"]
 
 
 def test_answers_known_since_they_were_measured_are_not_asked_again(
@@ -134,7 +135,7 @@ def test_every_task_of_ecommmmu_can_be_planned() -> None:
     for sample in EXAMPLES.values():
         found.add(sample)
     assert found.predicted.asked == found.predicted.different.count == 8 * len(EXAMPLES)
-    assert found.answers.asked == 4 * len(EXAMPLES)
+    assert found.answers.asked == 2 * 4 * len(EXAMPLES), "written and ranked"
 
 
 def config_tasks(recipe: Recipe) -> list:

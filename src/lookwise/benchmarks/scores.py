@@ -176,7 +176,7 @@ def read_prediction(task: Task, sample: Sample, prediction: Prediction, rule: Ru
     An answer that was not open for the sample is a failure.
     """
     answer = prediction.answer
-    if prediction.reply is not None and not prediction.option_scores:
+    if prediction.reply is not None and (not prediction.option_scores or prediction.is_beside):
         answer = task.parse[rule](prediction.reply, sample)
     return answer if answer in task.answers(sample) else None
 

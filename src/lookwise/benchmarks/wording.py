@@ -8,6 +8,7 @@ replaces single files.  Out: `Prompt` values by use.  Files are <set>/<use>/<tas
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,21 @@ from types import MappingProxyType
 from lookwise.benchmarks.rendering import hole_names
 from lookwise.errors import RecipeError, nearest
 from lookwise.prompt import Prompt
+from lookwise.runs.files import read_json, write_bytes_atomic, write_json_atomic
 from lookwise.task import Benchmark, PromptUse, Task
 
-__all__ = ["ALL_USES", "PROMPT_SETS", "SETS_OF", "USES", "prompt_digest", "prompts", "reworded", "whose"]
+__all__ = [
+    "ALL_USES",
+    "ORIGIN",
+    "PROMPT_SETS",
+    "SETS_OF",
+    "USES",
+    "prompt_digest",
+    "prompts",
+    "reworded",
+    "whose",
+    "write_folder",
+]
 
 USES: tuple[PromptUse, ...] = ("caption", "caption_plain", "caption_quality", "answer")
 """The uses that every task has a prompt for."""
@@ -41,6 +54,8 @@ SETS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 _FOLDER = Path(__file__).parent / "prompts"
 _YOURS = "yours"
+ORIGIN = "imported.json"
+"""In a user's folder: where its prompts come from, and the digest of each as it was imported."""
 
 
 def prompts(prompt_set: str, task: str, folder: Path | None = None) -> Mapping[PromptUse, Prompt]:
@@ -63,12 +78,41 @@ def _prompt(prompt_set: str, use: PromptUse, task: str, folder: Path | None) -> 
     name = f"{use}/{task}.txt"
     for place in (folder / name, folder / prompt_set / name) if folder else ():
         if place.is_file():
-            return Prompt(_text(place), f"{name} ({_YOURS})")
+            text = _text(place)
+            return Prompt(text, f"{name} ({_origin(folder, name, text)})")
     file = _FOLDER / prompt_set / name
     if not file.is_file():
         known = [path.stem for path in (_FOLDER / prompt_set / use).glob("*.txt")]
         raise RecipeError(f"no {use} prompt for task {task!r} in prompt set {prompt_set!r}; {nearest(task, known)}")
     return Prompt(_text(file), f"{prompt_set}/{name} ({PROMPT_SETS[prompt_set]})")
+
+
+def _origin(folder: Path | None, name: str, text: str) -> str:
+    """Return whose words a file of a user's folder holds: a published program's, as long as nobody changed them."""
+    path = folder / ORIGIN if folder else None
+    if path is None or not path.is_file():
+        return _YOURS
+    try:
+        told = json.loads(path.read_bytes())
+        sources = [one["source"] for one in told["imports"] if one["prompts"].get(name) == _digest(text)]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise RecipeError(f"--prompts: {path} cannot be read; delete it, or import the prompts again") from error
+    return f"published, imported from {' '.join(str(sources[-1]).split())}" if sources else _YOURS
+
+
+def write_folder(folder: Path, source: str, found: Mapping[tuple[PromptUse, str], str]) -> None:
+    """Write imported prompts as <use>/<task>.txt, and note where they come from beside those imported before."""
+    path = folder / ORIGIN
+    told = read_json(path) if path.is_file() else {"imports": []}
+    names = {f"{use}/{task}.txt": text for (use, task), text in found.items()}
+    taken = [name for name in names if (folder / name).exists() and (folder / name).read_text("utf-8") != names[name]]
+    if taken:
+        raise RecipeError(f"{folder / taken[0]} is there already with other words; choose another folder")
+    for name, text in names.items():
+        write_bytes_atomic(folder / name, text.encode("utf-8", "surrogatepass"))
+    digests = {name: _digest(text) for name, text in names.items()}
+    kept = [one for one in told["imports"] if one["source"] != source]
+    write_json_atomic(path, {"imports": [*kept, {"source": source, "prompts": digests}]})
 
 
 def _text(file: Path) -> str:
@@ -79,13 +123,17 @@ def _text(file: Path) -> str:
 
 
 def whose(prompt: Prompt) -> str:
-    """Return whose wording a prompt is: that of a set that ships, or "yours"."""
-    return prompt.origin.rpartition("(")[2].removesuffix(")") if "(" in prompt.origin else _YOURS
+    """Return whose wording a prompt is: that of a set that ships, of a published program, or "yours"."""
+    return prompt.origin.partition(" (")[2].removesuffix(")") if " (" in prompt.origin else _YOURS
 
 
 def prompt_digest(prompt: Prompt) -> str:
     """Return the first 16 hex digits of the sha256 of a prompt's text."""
-    return hashlib.sha256(prompt.text.encode()).hexdigest()[:16]
+    return _digest(prompt.text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def reworded(benchmark: Benchmark, prompt_set: str, folder: Path | None = None) -> Benchmark:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from lookwise.commands.printing import say
+from lookwise.errors import UsageError
 
 __all__ = ["data_fetch"]
 
@@ -16,6 +17,8 @@ def data_fetch(arguments: argparse.Namespace) -> int:
     from lookwise.fetching.hub import chosen, listing
     from lookwise.fetching.published import find_published
 
+    if arguments.archive and arguments.only:
+        raise UsageError("--only chooses among files of the hub; an archive is unpacked whole")
     one, folder = find_published(arguments.name), Path(arguments.dir)
     for key, value in (("data", one.title), ("hub", one.repo), ("licence", one.licence), ("size", one.size)):
         say(f"{key:<9}{value}")

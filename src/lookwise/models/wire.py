@@ -10,7 +10,7 @@ from typing import Any
 
 from lookwise.message import Conversation, Media, MediaPart, Message, TextPart
 
-__all__ = ["media_of", "part_messages", "text_messages"]
+__all__ = ["media_of", "part_messages", "parted", "text_messages"]
 
 
 def text_messages(conversation: Conversation) -> list[dict[str, Any]]:
@@ -21,6 +21,13 @@ def text_messages(conversation: Conversation) -> list[dict[str, Any]]:
 def part_messages(conversation: Conversation) -> list[dict[str, Any]]:
     """Return the turns with their parts in order: `{"type": "text", "text": …}`, `{"type": "image"}` or "video"."""
     return [{"role": message.role, "content": _parts(message)} for message in conversation]
+
+
+def parted(conversation: Conversation) -> tuple[Conversation, str]:
+    """Return the turns up to the model's own, and how its reply begins where the conversation says so."""
+    if len(conversation) > 1 and conversation[-1].role == "assistant":
+        return conversation[:-1], conversation[-1].text
+    return conversation, ""
 
 
 def media_of(conversation: Conversation) -> tuple[Media, ...]:

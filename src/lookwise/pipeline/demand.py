@@ -18,7 +18,7 @@ from lookwise.pipeline.context import TUNING_SPLITS
 from lookwise.pipeline.data import Data
 from lookwise.pipeline.distinct import ROOM, Distinct, key_of
 from lookwise.pipeline.utility_steps import SHORT, looks
-from lookwise.pipeline.wanted import certain, main_pictures, wanted
+from lookwise.pipeline.wanted import captions, certain, main_pictures, wanted
 from lookwise.sample import Sample
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.stages.fetch import is_fetchable
@@ -75,7 +75,7 @@ class Demand:
         self._both = Distinct(room)
         self._tasks = data.tasks
         self._teaches = recipe.teaches_verifier
-        self._captioned = self._splits(*(any(p.form == "captions" for p in some) for some in self._some))
+        self._captioned = self._splits(*(captions(recipe, some) for some in self._some))
         self._measured = self._splits(*(looks(some, "oracle", "measured") for some in self._some))
         self._judged = self._splits(*(looks(some, "predicted") for some in self._some))
         if self._teaches or looks(self.policies, "predicted", "threshold"):
@@ -163,7 +163,16 @@ class Demand:
 
     def _answer(self, sample: Sample, text: str) -> None:
         recipe = self.recipe
-        want = self._ranked(sample) if recipe.answering == "rank" else f"generate {recipe.answer_tokens}"
+        ranked, written = self._ranked(sample), f"generate {recipe.answer_tokens}"
+        ranks = recipe.answering == "rank" or recipe.also_rank
+        if recipe.answering == "generate":
+            self._answer_as(sample, text, written)
+        if ranks:
+            self._answer_as(sample, text, ranked)
+        if ranks and recipe.ranking == "calibrated":
+            self.answers.add(key_of("empty", sample.task, ranked))
+
+    def _answer_as(self, sample: Sample, text: str, want: str) -> None:
         known = [certain(policy, sample) for policy in self.policies]
         for shown in known:
             if shown is not None:
@@ -175,8 +184,6 @@ class Demand:
         left = len(sample.candidates) + 1 - len({shown for shown in known if shown is not None and len(shown) <= 1})
         self.answers.asked += len(open_ones)
         self.answers.open += min(single, left) + len(open_ones) - single
-        if recipe.answering == "rank" and recipe.ranking == "calibrated":
-            self.answers.add(key_of("empty", sample.task, want))
 
 
 def _one_at_most(policy: Policy) -> bool:

@@ -20,11 +20,10 @@ from lookwise.fetching.pack import frozen_subset
 from lookwise.models.open import is_remote
 from lookwise.pipeline.context import TUNING_SPLITS, Context
 from lookwise.pipeline.utility_steps import readers_half, to_measure, to_predict
-from lookwise.pipeline.wanted import models_that_look, wanted
+from lookwise.pipeline.wanted import captions, models_that_look, wanted
 from lookwise.recipe import Recipe
 from lookwise.runs.store import read_json, write_json_atomic
 from lookwise.sample import Sample
-from lookwise.stages.evidence import Policy
 from lookwise.stages.fetch import Absent, absences, addresses
 
 __all__ = ["check_fetching", "pictures", "summary", "way"]
@@ -82,13 +81,9 @@ def _looked_at(context: Context) -> list[Sample]:
 def _cut(context: Context, sample: Sample, whole: bool, learning: bool) -> Sample:
     tuning, testing = context.tuning_policies, context.policies
     tuned, tested = sample.split in TUNING_SPLITS, sample.split in context.recipe.test_splits
-    captioned = (tuned and _captioned(tuning)) or (tested and _captioned(testing))
+    captioned = (tuned and captions(context.recipe, tuning)) or (tested and captions(context.recipe, testing))
     shown = (*(tuning if learning else ()), *(testing if tested else ()))
     return replace(sample, visuals=wanted(sample, captioned=captioned, whole=whole, policies=shown))
-
-
-def _captioned(policies: Sequence[Policy]) -> bool:
-    return any(policy.form == "captions" for policy in policies)
 
 
 def _brought(context: Context, urls: Sequence[str], how: str) -> dict[str, Fetched]:

@@ -89,7 +89,7 @@ def check_names(recipe: Recipe) -> None:
     asked += [(judge, Needs()) for judge in recipe.judges.values()]
     asked += [(spec, None) for spec in (recipe.reader, recipe.assessor, recipe.verifier)]
     for spec, needs in asked:
-        if spec and not spec.startswith(f"{SCRATCH}:"):
+        if spec not in ("", "data") and not spec.startswith(f"{SCRATCH}:"):
             check_spec(spec, needs=needs)
     check_remote(recipe)
     fetch_steps.check_fetching(recipe)

@@ -14,9 +14,10 @@ from lookwise.model import Generate, Rank
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
 from lookwise.pipeline.utility_steps import threshold
 from lookwise.pipeline.wanted import main_pictures
+from lookwise.recipe import GIVEN
 from lookwise.rows import Ballot, Caption, Evidence, Utility
 from lookwise.sample import Sample
-from lookwise.stages.caption import CaptionStage
+from lookwise.stages.caption import CaptionStage, given_captions
 from lookwise.stages.caption_quality import CaptionQuality
 from lookwise.stages.evidence import Known, Policy, select
 
@@ -49,6 +50,9 @@ def captions(context: Context) -> None:
         for s in context.samples(splits_for(context, _captioned))
         if s.visuals
     ]
+    if recipe.captioner == GIVEN:
+        context.write("captions", Caption, given_captions(samples))
+        return
     folds = context.data.folds()
     stage = CaptionStage(
         tasks=context.tasks,

@@ -17,7 +17,7 @@ from lookwise.pipeline.demand import Demand, Requests
 from lookwise.pipeline.fetch_steps import way
 from lookwise.pipeline.flow import check_names
 from lookwise.pipeline.tuning import verifier_settings
-from lookwise.recipe import Recipe
+from lookwise.recipe import GIVEN, Recipe
 from lookwise.sample import Sample
 
 __all__ = ["plan"]
@@ -74,13 +74,22 @@ def _pictures(demand: Demand, shelf: Path) -> list[str]:
 def _captions(demand: Demand) -> list[str]:
     recipe, captions = demand.recipe, demand.captions
     if not captions.asked:
-        return []
+        return _given(demand)
     count = captions.most
     least, most = count * (len(recipe.judges) // 2 + 1), count * len(recipe.judges)
     judges = ", ".join(recipe.judges.values()) or "nobody"
     return [
         f"captions     {recipe.captioner}: {_merged(captions)}, {recipe.caption_tokens} tokens each",
         f"ballots      {judges}: {captions.about}{least} to {most} requests",
+    ]
+
+
+def _given(demand: Demand) -> list[str]:
+    """Say that captions came with the data; how many there are is not counted."""
+    if demand.recipe.captioner != GIVEN:
+        return []
+    return [
+        f"captions     those that came with the data; ballots by {', '.join(demand.recipe.judges.values()) or 'nobody'}"
     ]
 
 

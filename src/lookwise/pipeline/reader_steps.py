@@ -180,6 +180,7 @@ def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tup
         rule=recipe.rule,
         pictures=pictures_by_policy(evidence, samples),
         ranking=recipe.ranking,
+        also_rank=recipe.also_rank,
     )
     models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
     rows = context.ask(stage, samples, models)

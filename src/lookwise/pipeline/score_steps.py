@@ -1,8 +1,9 @@
-"""The last step of a run: scores.json and gains.json, from prediction rows alone.
+"""The last step of a run: scores.json, gains.json and beside.json, from prediction rows alone.
 
 In: samples, predictions, the exact readers' predictions where there are any.  Out: one record per metric of every task,
-split, subset, reader and policy, with intervals, the majority baseline among them; and what each policy gains over text
-alone and over other ways to choose.  Bytes depend on rows and seed only.
+split, subset, reader and policy, with intervals, the majority baseline among them; what each policy gains over text
+alone and over other ways to choose; and both columns where options were ranked beside written answers.  Bytes depend on
+rows and seed only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
+from lookwise.benchmarks.beside import beside, beside_record
 from lookwise.benchmarks.capability import ALL_TASKS, capability_scores
 from lookwise.benchmarks.catalog import BENCHMARKS
 from lookwise.benchmarks.gains import gain_record, gains
@@ -67,8 +69,18 @@ def scores(context: Context) -> None:
             task, samples, by_task[task.name], rule=recipe.rule, seed=recipe.seed, resamples=recipe.resamples
         )
     ]
-    json.dumps([records, paired], allow_nan=False)  # a NaN that slipped through would make a file that is no JSON
+    columns = [
+        beside_record(found)
+        for task in context.tasks.values()
+        for found in beside(
+            task, samples, by_task[task.name], rule=recipe.rule, seed=recipe.seed, resamples=recipe.resamples
+        )
+    ]
+    # A NaN that slipped through would make a file that is no JSON.
+    json.dumps([records, paired, columns], allow_nan=False)
     write_json_atomic(context.folder / "gains.json", paired)
+    if recipe.also_rank:
+        write_json_atomic(context.folder / "beside.json", columns)
     write_json_atomic(context.folder / "scores.json", records)
 
 

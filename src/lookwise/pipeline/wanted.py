@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lookwise.pipeline.utility_steps import looks
-from lookwise.recipe import Recipe
+from lookwise.recipe import GIVEN, Recipe
 from lookwise.sample import Sample, Visual
 from lookwise.stages.evidence import Policy, parse_policy
 
-__all__ = ["certain", "main_pictures", "models_that_look", "wanted"]
+__all__ = ["captions", "certain", "main_pictures", "models_that_look", "wanted"]
 
 
 def main_pictures(sample: Sample) -> Iterator[Visual]:
@@ -55,10 +55,15 @@ def models_that_look(recipe: Recipe) -> tuple[str, ...]:
     tuned = recipe.tune_on if recipe.readers != "zero-shot" else ()
     both = [parse_policy(name, recipe.judges) for name in (*recipe.policies, *tuned)]
     measured = recipe.teaches_verifier or looks(both, "oracle", "measured") or looks(both, "predicted", "threshold")
-    asked = {
-        recipe.captioner: any(policy.form == "captions" for policy in both),
-        recipe.assessor or recipe.reader: measured,
-        recipe.verifier or recipe.reader: looks(both, "predicted"),
-        recipe.reader: any(policy.form == "visuals" for policy in both),
-    }
-    return tuple(spec for spec, sees in asked.items() if sees)
+    asked = (
+        (recipe.captioner, captions(recipe, both)),
+        (recipe.assessor or recipe.reader, measured),
+        (recipe.verifier or recipe.reader, looks(both, "predicted")),
+        (recipe.reader, any(policy.form == "visuals" for policy in both)),
+    )
+    return tuple(dict.fromkeys(spec for spec, sees in asked if sees))
+
+
+def captions(recipe: Recipe, policies: Sequence[Policy]) -> bool:
+    """Return whether pictures are captioned for these policies; those whose captions came with the data are not."""
+    return recipe.captioner != GIVEN and any(policy.form == "captions" for policy in policies)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from lookwise.errors import RunError
 from lookwise.fetching import Fetched, Shelf
+from lookwise.report.beside import BesideLine, beside_lines
 from lookwise.report.gains import GainTable, gain_tables
 from lookwise.report.policies import PolicyTable, policy_tables
 from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
@@ -39,6 +40,7 @@ class Run:
     tables: tuple[ScoreTable, ...]
     calls: tuple[CallLine, ...]
     gains: tuple[GainTable, ...] = ()
+    beside: tuple[BesideLine, ...] = ()
 
 
 def gather(folder: Path) -> Run:
@@ -51,7 +53,7 @@ def gather(folder: Path) -> Run:
         raise RunError(f"{folder}: no scores yet (state: {state}); run the same command again, it goes on")
     scores = _json(folder / "scores.json", list)
     calls = call_lines(_json(folder / "calls.json", dict) if (folder / "calls.json").is_file() else {})
-    recipe, gains = folder / "recipe.yaml", folder / "gains.json"
+    recipe, gains, columns = folder / "recipe.yaml", folder / "gains.json", folder / "beside.json"
     predictions = rows_of(folder, "predictions", Prediction)
     return Run(
         folder=folder,
@@ -61,6 +63,7 @@ def gather(folder: Path) -> Run:
         tables=score_tables(scores, _shares(folder, predictions), calls),
         calls=calls,
         gains=gain_tables(_json(gains, list) if gains.is_file() else []),
+        beside=beside_lines(_json(columns, list) if columns.is_file() else []),
     )
 
 

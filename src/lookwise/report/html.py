@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from lookwise.report.beside import BESIDE_HEAD, BESIDE_NOTE, BesideLine
 from lookwise.report.browser import Browser, browse, safe_json
 from lookwise.report.disagree import disagreements
 from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
@@ -26,7 +27,7 @@ from lookwise.report.markup import element as _element
 from lookwise.report.markup import table as _table
 from lookwise.report.policy_page import policy_section
 from lookwise.report.tables import CallLine, Cell, Line, ScoreTable
-from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread
+from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread, wording
 from lookwise.runs.files import write_bytes_atomic
 
 __all__ = ["MAX_BYTES", "page_text", "write_page"]
@@ -52,7 +53,9 @@ def page_text(folder: Path) -> str:
     parts = {
         "title": _title(run, recipe),
         "lede": _lede(run, recipe),
-        "scores": "\n".join([*map(_gain_table, run.gains), *map(_score_table, run.tables), _all_scores(run.scores)]),
+        "scores": "\n".join(
+            [*map(_gain_table, run.gains), *map(_score_table, run.tables), _beside(run.beside), _all_scores(run.scores)]
+        ),
         "calls": _call_table(run.calls) if run.calls else "",
         "facts": _facts(run),
         "policies": _policies(folder),
@@ -109,6 +112,7 @@ def _title(run: Run, recipe: Mapping[str, Any]) -> str:
 def _lede(run: Run, recipe: Mapping[str, Any]) -> str:
     said = [f"recipe {recipe['name']}"] if recipe.get("name") else []
     said += [f"{key} {run.record[key]}" for key in ("seed", "start", "end", "state") if key in run.record]
+    said.append(wording(run.record))
     version = run.record.get("lookwise")
     return escape("; ".join([*said, *([f"lookwise {version}"] if version else [])]))
 
@@ -187,6 +191,28 @@ def _gain_cell(cell: GainCell | None) -> str:
         half = _element("small", spread(cell.low, cell.high))
     title = escape("; ".join(said))
     return f'<td class="{cell.verdict}" title="{title}">{escape(change(cell.value))}{half}</td>'
+
+
+def _beside(lines: Sequence[BesideLine]) -> str:
+    """Return written and ranked answers side by side, and samples where they differ; nothing where none were ranked."""
+    if not lines:
+        return ""
+    rows, group = [], ""
+    for line in lines:
+        if line.group != group:
+            rows.append(f'<tr class="group"><th colspan="{len(BESIDE_HEAD)}">{escape(line.group)}</th></tr>')
+        group = line.group
+        rows.append(f'<tr class="reader">{"".join(_element("td", cell) for cell in line.cells)}</tr>')
+    table = _table((_element("th", name) for name in BESIDE_HEAD), rows)
+    head = ("task, split, policy", "sample", "gold", "reply", "read as", "ranked first")
+    body = (
+        "<tr>" + "".join(_element("td", text, "text") for text in (line.cells[0], *texts)) + "</tr>"
+        for line in lines
+        for texts in ((e.sample_id, e.target, e.reply, e.written, e.ranked) for e in line.examples)
+    )
+    examples = _table((_element("th", name) for name in head), body)
+    samples = f"<details>{_element('summary', 'samples where they differ')}{examples}</details>"
+    return _element("h2", "Written and ranked answers") + table + _element("p", BESIDE_NOTE, "note") + samples
 
 
 _SCORE_FIELDS = (

@@ -16,13 +16,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from lookwise.report.beside import BESIDE_HEAD, BESIDE_NOTE, BesideLine
 from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
 from lookwise.report.gather import gather, policies_of
 from lookwise.report.policies import HEADS, POLICY_NOTE, PolicyTable
 from lookwise.report.tables import CallLine, Cell, Column, Line, ScoreTable
-from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread
+from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread, wording
 
-__all__ = ["call_table", "gain_parts", "policy_table", "score_parts", "show"]
+__all__ = ["beside_table", "call_table", "gain_parts", "policy_table", "score_parts", "show"]
 
 _PLAIN_WIDTH = 132
 """Width where the output is a file or a pipe."""
@@ -49,13 +50,33 @@ def show(folder: Path, console: Console | None = None) -> None:
     for gains in run.gains:
         for part in gain_parts(gains, out.width):
             out.print(part)
-        out.print(Padding(Text(GAIN_NOTE, style="dim"), (0, 0, 0, 1)))
+        if gains is run.gains[-1]:
+            out.print(Padding(Text(GAIN_NOTE, style="dim"), (0, 0, 0, 1)))
+        out.print()
+    if run.beside:
+        out.print(beside_table(run.beside))
+        out.print(Padding(Text(BESIDE_NOTE, style="dim"), (0, 0, 0, 1)))
         out.print()
     for policies in policies_of(folder):
         out.print(policy_table(policies))
         out.print(Padding(Text(POLICY_NOTE, style="dim"), (0, 0, 1, 1)))
     if run.calls:
         out.print(call_table(run.calls))
+    out.print(Padding(Text(wording(run.record), style="dim"), (0, 0, 0, 1)))
+
+
+def beside_table(lines: Sequence[BesideLine]) -> Table:
+    """Return written and ranked answers side by side, a line for each reader, policy and task."""
+    table = _table("written and ranked answers")
+    for i, name in enumerate(BESIDE_HEAD):
+        table.add_column(name, justify="right" if i else "left", overflow="fold")
+    group = ""
+    for line in lines:
+        if line.group != group:
+            table.add_row(Text(line.group, style="bold"), *[""] * (len(BESIDE_HEAD) - 1))
+        group = line.group
+        table.add_row(*map(Text, line.cells))
+    return table
 
 
 def _whole_tasks(table: ScoreTable) -> ScoreTable:

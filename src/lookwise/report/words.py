@@ -6,11 +6,12 @@ Strings in, strings out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lookwise.report.tables import Column, ScoreTable
 
-__all__ = ["caption", "change", "metric_name", "number", "seconds", "short_names", "spread"]
+__all__ = ["caption", "change", "metric_name", "number", "seconds", "short_names", "spread", "wording"]
 
 _LONG = 10
 """A task's name longer than this is written by its initials, as the papers do."""
@@ -64,6 +65,20 @@ def short_names(columns: Sequence[Column]) -> list[str]:
         name = column.task.rsplit("/", 1)[-1] if short in twice else short
         names.append(f"{name} [{column.subset}]" if column.subset else name)
     return names
+
+
+def wording(record: Mapping[str, Any]) -> str:
+    """Return whose words a run's questions were asked in, from its run.json: ours, unless a use says otherwise."""
+    uses: dict[str, dict[str, None]] = {}
+    for name, prompt in record.get("prompts", {}).items():
+        whose = str(prompt.get("wording", ""))
+        uses.setdefault(name.rpartition("/")[2], {})["own" if whose.endswith("our own words") else whose] = None
+    others = {use: [whose for whose in found if whose != "own"] for use, found in uses.items()}
+    said = [f"wording of {use}: {' and '.join(whose)}" for use, whose in others.items() if whose]
+    ours = [use for use, whose in others.items() if not whose]
+    if not said:
+        return "own wording"
+    return "; ".join([*said, f"own wording of {', '.join(ours)}"] if ours else said)
 
 
 def _initials(name: str) -> str:

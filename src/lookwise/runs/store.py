@@ -107,18 +107,21 @@ class _SampleRow:
     options: tuple[str, ...]
     target: str | None
     subset: str | None
+    instruction: str = ""
 
 
 def _sample_row(s: Sample) -> _SampleRow:
     columns = tuple(_FieldRow(n, v, None) if isinstance(v, str) else _FieldRow(n, None, v) for n, v in s.fields)
-    return _SampleRow(s.id, s.benchmark, s.task, s.split, columns, s.visuals, s.options, s.target, s.subset)
+    plain = (s.options, s.target, s.subset, s.instruction)
+    return _SampleRow(s.id, s.benchmark, s.task, s.split, columns, s.visuals, *plain)
 
 
 def _sample(row: _SampleRow) -> Sample:
     values: tuple[tuple[str, FieldValue], ...] = tuple(
         (f.name, f.text if f.text is not None else f.items or ()) for f in row.fields
     )
-    return Sample(row.id, row.benchmark, row.task, row.split, values, row.visuals, row.options, row.target, row.subset)
+    plain = (row.options, row.target, row.subset, row.instruction)
+    return Sample(row.id, row.benchmark, row.task, row.split, values, row.visuals, *plain)
 
 
 @dataclass(frozen=True, slots=True)

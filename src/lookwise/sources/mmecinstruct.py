@@ -130,18 +130,26 @@ def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, fo
         *(f"history[{i}]" for i in range(history)),
         *(f"options[{i}]" for i in range(len(options))),
     )
-    subset = record.get("subset")
-    check_text((*(text for _, value in fields for text in ([value] if isinstance(value, str) else value)), *options))
+    subset, instruction = record.get("subset"), record.get("instruction")
+    instruction = instruction if isinstance(instruction, str) else ""
+    check_text(
+        (
+            instruction,
+            *(text for _, value in fields for text in ([value] if isinstance(value, str) else value)),
+            *options,
+        )
+    )
     return Sample(
         id=sample_id,
         benchmark=BENCHMARK,
         task=f"{BENCHMARK}/{task}",
         split=split,
         fields=fields,
-        visuals=_visuals(texts(json_cell(record, "images") or [], "images"), slots, folder),
+        visuals=_visuals(texts(json_cell(record, "images") or [], "images"), slots, folder, _captions(record)),
         options=() if shape.labels else options,
         target=target_of(record.get("output"), letters, options),
         subset=subset if isinstance(subset, str) and subset else None,
+        instruction=instruction,
     )
 
 
@@ -172,9 +180,25 @@ def _letters(options: Sequence[str]) -> tuple[str, ...]:
     return letters
 
 
-def _visuals(images: Sequence[str], slots: Sequence[str], folder: Path) -> tuple[Visual, ...]:
+def _captions(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the captions that come with a row, in the order of its pictures; none where the file has none."""
+    found = json_cell(record, "caption_info")
+    if found is None:
+        return ()
+    captions = texts([text or "" for text in found] if isinstance(found, list) else found, "caption_info")
+    check_text(captions)
+    return captions
+
+
+def _visuals(images: Sequence[str], slots: Sequence[str], folder: Path, captions: Sequence[str]) -> tuple[Visual, ...]:
     if len(images) != len(slots):
         raise Malformed(
             f"{len(images)} pictures, expected {len(slots)} ({', '.join(slots[:3])}{' …' * (len(slots) > 3)})"
         )
-    return tuple(Visual(slot, Media(picture_place(image, folder))) for slot, image in zip(slots, images, strict=True))
+    if captions and len(captions) != len(images):
+        raise Malformed(f"{len(captions)} captions in caption_info, expected one for each of {len(images)} pictures")
+    told = captions or [""] * len(images)
+    return tuple(
+        Visual(slot, Media(picture_place(image, folder)), caption=caption)
+        for slot, image, caption in zip(slots, images, told, strict=True)
+    )

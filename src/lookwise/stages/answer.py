@@ -13,7 +13,7 @@ from lookwise.benchmarks.rendering import answer_conversation
 from lookwise.inference import Answered, Ask
 from lookwise.message import Media
 from lookwise.metrics.ranking import Ranking, judged, winner
-from lookwise.model import Generate, Rank, Reply, Request
+from lookwise.model import Generate, Rank, Reply, Request, Want
 from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
@@ -23,6 +23,8 @@ __all__ = ["AnswerStage", "Reader"]
 
 _EMPTY = ""
 """Stands where a policy's name would: the question without its content."""
+_BESIDE = "ranked"
+"""Marks the ranking of options beside a written answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class AnswerStage:
 
     `shown[policy][sample id]` gives the captions shown, by slot, and `pictures` likewise the pictures.  `want` None
     ranks the task's answers, of which one wins by `ranking`; a `Generate` asks for free text, which the task's parser
-    reads by `rule`.
+    reads by `rule`; with `also_rank` the options are ranked as well, as a second column of the same row.
     """
 
     tasks: Mapping[str, Task]
@@ -53,32 +55,47 @@ class AnswerStage:
     name: str = "predictions"
     pictures: Mapping[str, Mapping[str, Sequence[Media]]] = field(default_factory=dict)
     ranking: Ranking = "raw"
+    also_rank: bool = False
 
     def ask(self, sample: Sample, rows: tuple[Prediction, ...]) -> list[Ask]:
-        """Return one request per reader and policy, once."""
+        """Return one request per reader and policy (two where options are ranked beside), once."""
         if rows:
             return []
         task = self.tasks[sample.task]
-        want = self.want or Rank(task.answers(sample))
+        rank = Rank(task.answers(sample))
+        wants: dict[tuple[str, ...], Want] = {(): self.want or rank}
+        if self.also_rank and self.want is not None:
+            wants[_BESIDE,] = rank
         talks = {
             policy: answer_conversation(
                 task, sample, shown.get(sample.id, {}), self.pictures.get(policy, {}).get(sample.id, ())
             )
             for policy, shown in self.shown.items()
         }
-        if isinstance(want, Rank) and self.ranking == "calibrated":
-            talks[_EMPTY] = answer_conversation(task, _emptied(sample), {})
-        return [
-            Ask(reader.model, Request(talk, want), (policy, str(i)))
-            for i, reader in enumerate(self.readers)
-            if reader.task in (None, sample.task)
+        mine = [(str(i), reader) for i, reader in enumerate(self.readers) if reader.task in (None, sample.task)]
+        asks = [
+            Ask(reader.model, Request(talk, want), (policy, i, *mark))
+            for i, reader in mine
             for policy, talk in talks.items()
+            for mark, want in wants.items()
         ]
+        if rank in wants.values() and self.ranking == "calibrated":
+            blank = Request(answer_conversation(task, _emptied(sample), {}), rank)
+            asks += [Ask(reader.model, blank, (_EMPTY, i)) for i, reader in mine]
+        return asks
 
     def read(self, sample: Sample, answered: list[Answered]) -> list[Prediction]:
         """Return the parsed answers; a failure keeps its reply and says why."""
         empty = {one.ask.tag[1]: one.reply for one in answered if one.ask.tag[0] == _EMPTY}
-        return [self._row(sample, one, empty.get(one.ask.tag[1])) for one in answered if one.ask.tag[0] != _EMPTY]
+        beside = {one.ask.tag[:2]: one for one in answered if one.ask.tag[2:] == (_BESIDE,)}
+        rows = []
+        for one in answered:
+            policy, index, *mark = one.ask.tag
+            if policy != _EMPTY and not mark:
+                row = self._row(sample, one, empty.get(index))
+                ranked = beside.get((policy, index))
+                rows.append(row if ranked is None else self._with_ranking(row, ranked, empty.get(index)))
+        return rows
 
     def _row(self, sample: Sample, one: Answered, empty: Reply | None) -> Prediction:
         policy, index = one.ask.tag
@@ -89,6 +106,7 @@ class AnswerStage:
             answer = self._chosen(want.options, one.reply, empty)
         elif one.reply.text is not None:
             answer = task.parse[self.rule](one.reply.text, sample)
+        calibrating = empty if isinstance(want, Rank) else None
         return Prediction(
             sample_id=sample.id,
             task=sample.task,
@@ -103,9 +121,24 @@ class AnswerStage:
             training=reader.training,
             reason=one.reply.failure or (None if answer else self._why(want, empty)),
             option_tokens=one.reply.tokens,
-            option_empty=() if empty is None else empty.scores,
-            tokens_in=one.reply.tokens_in + (0 if empty is None else empty.tokens_in),
+            option_empty=() if calibrating is None else calibrating.scores,
+            tokens_in=one.reply.tokens_in + (0 if calibrating is None else calibrating.tokens_in),
             tokens_out=one.reply.tokens_out,
+        )
+
+    def _with_ranking(self, row: Prediction, one: Answered, empty: Reply | None) -> Prediction:
+        """Return a written answer with what ranking the options says beside it."""
+        want = one.ask.request.want
+        assert isinstance(want, Rank)
+        ranked = self._chosen(want.options, one.reply, empty)
+        return replace(
+            row,
+            option_scores=one.reply.scores,
+            option_tokens=one.reply.tokens,
+            option_empty=() if empty is None else empty.scores,
+            tokens_in=row.tokens_in + one.reply.tokens_in + (0 if empty is None else empty.tokens_in),
+            ranked=ranked,
+            ranked_reason=one.reply.failure or (None if ranked else self._why(want, empty)),
         )
 
     def _chosen(self, options: Sequence[str], reply: Reply, empty: Reply | None) -> str | None:

@@ -6,7 +6,7 @@ nor where pictures lie.  `contextual=False` asks without the task's context (the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lookwise.benchmarks.rendering import caption_conversation
@@ -16,8 +16,10 @@ from lookwise.rows import Caption, caption_id
 from lookwise.sample import Sample
 from lookwise.task import Task
 
-__all__ = ["CaptionStage"]
+__all__ = ["CaptionStage", "given_captions"]
 
+_GIVEN = "data"
+"""Stands where the captioner's fingerprint would: captions that came with the data."""
 _SHORTEST = 2
 """Characters below which a reply is no caption (published: captioning.py keeps 'NA' instead)."""
 
@@ -60,3 +62,21 @@ class CaptionStage:
         key = caption_id(sample.id, slot, candidate)
         spent = one.reply.tokens_in, one.reply.tokens_out
         return Caption(sample.id, key, slot, candidate, None if reason else text, one.fingerprint, reason, *spent)
+
+
+def given_captions(samples: Iterable[Sample]) -> list[Caption]:
+    """Return the captions that came with the data, one per visual, with a reason where there is none."""
+    return [
+        Caption(
+            sample.id,
+            caption_id(sample.id, visual.slot, visual.candidate),
+            visual.slot,
+            visual.candidate,
+            text if len(text) >= _SHORTEST else None,
+            _GIVEN,
+            None if len(text) >= _SHORTEST else "no caption came with the data",
+        )
+        for sample in samples
+        for visual in sample.visuals
+        for text in (" ".join(visual.caption.split()),)
+    ]

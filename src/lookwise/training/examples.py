@@ -16,7 +16,7 @@ from typing import Any
 
 from lookwise.errors import ModelError
 from lookwise.message import Conversation, Media, MediaPart, Message, TextPart
-from lookwise.models.wire import media_of, part_messages, text_messages
+from lookwise.models.wire import media_of, part_messages, parted, text_messages
 
 __all__ = ["Encoded", "Encoder", "Example", "digest"]
 
@@ -122,12 +122,14 @@ class Encoder:
     def render(self, conversation: Conversation) -> str:
         """Return the prompt's text, up to where the model starts to answer."""
         self.media(conversation)
-        return str(self._apply(self._messages(self._mended(conversation)), answer_next=True))
+        turns, begun = parted(self._mended(conversation))
+        return str(self._apply(self._messages(turns), answer_next=True)) + begun
 
     def _ending(self, conversation: Conversation, answer: str, prompt: str) -> str:
         """Return what the template writes after the prompt when the model has answered."""
-        reply = Message("assistant", (TextPart(answer),))
-        whole = str(self._apply(self._messages((*self._mended(conversation), reply)), answer_next=False))
+        turns, begun = parted(self._mended(conversation))
+        reply = Message("assistant", (TextPart(begun + answer),))
+        whole = str(self._apply(self._messages((*turns, reply)), answer_next=False))
         return whole[len(prompt) :] if whole.startswith(prompt) else answer
 
     def _apply(self, messages: list[dict[str, Any]], answer_next: bool) -> Any:

@@ -17,7 +17,7 @@ from lookwise.message import Conversation, Media, MediaPart, Message, Part, Text
 from lookwise.models.hf.families import lacks, needs_of
 from lookwise.models.hf.layout import Tree
 from lookwise.models.hf.texts import Texts
-from lookwise.models.wire import media_of, part_messages, text_messages
+from lookwise.models.wire import media_of, part_messages, parted, text_messages
 
 __all__ = ["Encoded", "Encoder", "OptionError"]
 
@@ -40,12 +40,14 @@ class OptionError(ValueError):
 class Encoded:
     """A prompt: its tokens with one placeholder for each picture, the pictures in that order, and its last segment.
 
-    `tail` is the rendered text from the last marker on: options are tokenised together with it.
+    `tail` is the rendered text from the last marker on: options are tokenised together with it.  `begun`: the prompt
+    ends within the reply, so that nothing stands between it and an option.
     """
 
     ids: array[int]
     media: tuple[Media, ...]
     tail: str
+    begun: bool = False
 
 
 class Encoder:
@@ -59,7 +61,7 @@ class Encoder:
         self._markers = {i: str(token) for i, token in added.items() if token.special}
         marks = [str(texts.tokenizer.convert_ids_to_tokens(token)) for token in sorted(self.places)]
         self._broken = (*self._markers.values(), *marks, *(old for old, _ in self._places.rewrite))
-        self._trees: dict[tuple[str, tuple[str, ...]], tuple[int, Tree]] = {}
+        self._trees: dict[tuple[str, bool, tuple[str, ...]], tuple[int, Tree]] = {}
         self._read: dict[Conversation, Encoded] = {}
         self._lead, self.end_of_turn = self._probe()
 
@@ -69,11 +71,11 @@ class Encoder:
         Options are tokenised together with the prompt's last segment: where a tokenizer would join its end with the
         option's beginning, the prompt is cut before that place and the joined token belongs to the option.
         """
-        key = (prompt.tail, tuple(options))
+        key = (prompt.tail, prompt.begun, tuple(options))
         if key not in self._trees:
             if len(self._trees) > _REMEMBERED:
                 self._trees.clear()
-            self._trees[key] = self._tree(prompt.tail, options)
+            self._trees[key] = self._tree(prompt.tail, "" if prompt.begun else self._lead, options)
         cut, tree = self._trees[key]
         return len(prompt.ids) - cut, tree
 
@@ -93,11 +95,12 @@ class Encoder:
     def _encode(self, conversation: Conversation) -> Encoded:
         media = media_of(conversation)
         self._check(conversation)
-        text = self._render(self._harmless(conversation), answer=None)
+        turns, begun = parted(self._harmless(conversation))
+        text = self._render(turns, answer=None) + begun
         ids = self._words.ids(text)
         if self.places:
             self._check_places(ids, media)
-        return Encoded(ids, media, text[self._last_marker(text) :])
+        return Encoded(ids, media, text[self._last_marker(text) :], bool(begun))
 
     def _check(self, conversation: Conversation) -> None:
         reason = lacks(self._can, needs_of(conversation))
@@ -156,11 +159,11 @@ class Encoder:
         """Return where the last marker starts: what stands before it is tokenised by itself."""
         return max(0, *(text.rfind(marker) for marker in self._markers.values()), 0)
 
-    def _tree(self, tail: str, options: Sequence[str]) -> tuple[int, Tree]:
+    def _tree(self, tail: str, lead: str, options: Sequence[str]) -> tuple[int, Tree]:
         if not options:
             raise OptionError("no options to rank")
         alone = self._words.ids(tail)
-        joint = [self._words.ids(tail + self._lead + option) for option in options]
+        joint = [self._words.ids(tail + lead + option) for option in options]
         stable = min(_common(alone, ids) for ids in joint)
         found = [ids[stable:] for ids in joint]
         empty = next((o for o, ids in zip(options, found, strict=True) if not ids or not o.strip()), None)

@@ -17,6 +17,7 @@ from lookwise.model import Generate
 from lookwise.models.http.faults import Again
 from lookwise.models.http.pictures import addresses
 from lookwise.models.http.spec import Endpoint
+from lookwise.models.wire import parted
 
 __all__ = ["Body", "Said", "generate_body", "messages", "read_said"]
 
@@ -40,8 +41,14 @@ class Said:
 
 
 def messages(endpoint: Endpoint, conversation: Conversation) -> list[Body]:
-    """Return the turns: text alone as one string, since some templates take nothing else, otherwise parts in order."""
-    return [{"role": message.role, "content": _content(endpoint, message)} for message in conversation]
+    """Return the turns: text alone as one string, since some templates take nothing else, otherwise parts in order.
+
+    The protocol has no way to begin the reply: what it should begin with is put at the end of the question.
+    """
+    turns, begun = parted(conversation)
+    if begun:
+        turns = (*turns[:-1], Message(turns[-1].role, (*turns[-1].parts, TextPart(f"\n{begun}"))))
+    return [{"role": message.role, "content": _content(endpoint, message)} for message in turns]
 
 
 def generate_body(endpoint: Endpoint, turns: list[Body], want: Generate, length_name: str) -> Body:
