@@ -154,7 +154,7 @@ def _named(value: Any, origin: str) -> Mapping[str, str]:
 _POSITIVE = (
     *("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples"),
     *("verifier_rank", "verifier_alpha", "verifier_learning_rate", "verifier_batch", "verifier_epochs"),
-    *("verifier_max_tokens", "http_concurrency", "fetch_at_once", "fetch_per_host"),
+    *("verifier_max_tokens", "processes", "http_concurrency", "fetch_at_once", "fetch_per_host"),
 )
 _SHARES = ("audit", "warmup", "dropout", "verifier_warmup", "verifier_dropout")
 
@@ -177,7 +177,16 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
         raise RecipeError(f"{origin}: also_rank ranks beside written answers; set answering: generate, or leave it out")
     if recipe.pack and (recipe.freeze or recipe.fetching != "auto"):
         raise RecipeError(f"{origin}: pack takes all pictures from {recipe.pack!r}; leave freeze and fetching out")
+    _check_permitted(recipe, origin)
     unknown = [p for p in recipe.tune_on if p not in recipe.policies]
     if unknown:
         raise RecipeError(f"{origin}: tune_on names {unknown[0]!r}, which is not among policies")
     return recipe
+
+
+def _check_permitted(recipe: Recipe, origin: str) -> None:
+    """Refuse a permission for a model that the recipe does not name, lest a slip permits what nobody meant."""
+    for spec in recipe.remote_code:
+        if spec not in recipe.models or not spec.startswith("hf:"):
+            near = nearest(spec, [model for model in recipe.models if model.startswith("hf:")] or ["none"])
+            raise RecipeError(f"{origin}: remote_code: {spec!r} is no hf: model of this recipe; {near}")

@@ -112,9 +112,19 @@ class Recipe:
     head: bool = True
     """Whether the adapter covers the language-model head, too."""
     max_tokens: int = 2048
+    gradient_checkpointing: bool = False
+    """Layers are computed twice instead of kept: the same gradients in less memory, in about a third more time."""
+    quantized: Literal["", "nf4", "int8"] = ""
+    """The bits that a base is held in while it is tuned: 4 (nf4: QLoRA) or 8; needs the package bitsandbytes."""
     # machine
     device: str = "auto"
     dtype: str = "auto"
+    processes: int = 1
+    """How many processes tune one adapter on this machine, each with an accelerator of its own where there are any."""
+    accelerate: str = ""
+    """accelerate's configuration file instead, which says how many processes there are and where they run."""
+    remote_code: tuple[str, ...] = ()
+    """Models, by their specs above, whose checkpoint's own Python may be run here; read it before you name one."""
     html_samples: int = 300
     # models that the run trains itself ("scratch:…")
     caption_folds: int = 0
@@ -128,6 +138,16 @@ class Recipe:
     budget_tokens: int = 0
     budget_money: float = 0.0
     """In the currency of the prices that the models' addresses state."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that the recipe names, once."""
+        named = (self.captioner, *self.judges.values(), self.assessor, self.verifier, self.reader)
+        return tuple(dict.fromkeys(spec for spec in named if spec and spec != GIVEN))
+
+    def may_run_code(self, spec: str) -> bool:
+        """Return whether the Python of a model's checkpoint may be run; an adapter on it changes nothing."""
+        return any(spec == named or spec.startswith(f"{named}+") for named in self.remote_code)
 
     @property
     def unlimited(self) -> Recipe:

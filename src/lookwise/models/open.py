@@ -23,7 +23,7 @@ from lookwise.model import Model
 from lookwise.models.hf.families import Abilities, Needs, abilities_of, lacks
 from lookwise.models.http.budget import Budget
 from lookwise.models.http.spec import parse, read_key
-from lookwise.models.place import digest, locate
+from lookwise.models.place import Place, digest, locate
 from lookwise.models.scripted import check_scripted, open_scripted
 
 __all__ = ["ModelOptions", "Needs", "check_spec", "fingerprint", "is_remote", "open_model", "takes_pictures"]
@@ -42,7 +42,8 @@ class ModelOptions:
 
     `device` is "auto" (CUDA where there is one), "cpu" or "cuda[:n]"; `dtype` "auto" is float32 on a CPU and
     bfloat16 on CUDA.  `batch_tokens` is the padded size of a batch; None lets the model choose.  For a model behind a
-    server, `concurrency` is how many requests may be under way at most, and `budget` what may be spent.
+    server, `concurrency` is how many requests may be under way at most, and `budget` what may be spent.  `remote_code`
+    is the user's permission to run the Python that comes with this very checkpoint.
     """
 
     device: str = "auto"
@@ -50,6 +51,7 @@ class ModelOptions:
     batch_tokens: int | None = None
     concurrency: int = 64
     budget: Budget | None = None
+    remote_code: bool = False
 
 
 def open_model(spec: str, options: ModelOptions | None = None) -> Model:
@@ -57,16 +59,18 @@ def open_model(spec: str, options: ModelOptions | None = None) -> Model:
     return _scheme(spec).open(spec, options or ModelOptions())
 
 
-def check_spec(spec: str, *, pictures: bool = False, needs: Needs | None = None) -> None:
+def check_spec(spec: str, *, pictures: bool = False, needs: Needs | None = None, remote_code: bool = False) -> None:
     """Raise ModelError when a spec names nothing that can be opened, or a text model that would be given `pictures`.
 
-    `needs` says more exactly what its requests will hold, for families that take one picture, or no clips.  A hub name
-    that is not on this machine passes: it is fetched, and judged, when it is opened.
+    `needs` says more exactly what its requests will hold, for families that take one picture, or no clips;
+    `remote_code` is as in `ModelOptions`.  A hub name that is not on this machine passes: it is fetched, and judged,
+    when it is opened.
     """
-    _scheme(spec).check(spec)
-    if pictures and takes_pictures(spec) is False:
+    scheme = _scheme(spec)
+    scheme.check(spec, remote_code)
+    can = scheme.can(spec, remote_code)
+    if pictures and can is not None and can.pictures == "none":
         raise ModelError(f"model {spec!r} reads text only, but would be given pictures; name a llava model")
-    can = _scheme(spec).can(spec)
     reason = lacks(can, needs) if can is not None and needs is not None else None
     if reason is not None:
         raise ModelError(f"model {spec!r} {reason}")
@@ -74,7 +78,7 @@ def check_spec(spec: str, *, pictures: bool = False, needs: Needs | None = None)
 
 def takes_pictures(spec: str) -> bool | None:
     """Return whether a model takes pictures; None where that is not known before it is opened."""
-    can = _scheme(spec).can(spec)
+    can = _scheme(spec).can(spec, False)
     return None if can is None else can.pictures != "none"
 
 
@@ -89,11 +93,11 @@ def is_remote(spec: str) -> bool:
 
 
 class _Scheme(NamedTuple):
-    """What can be done with the specs of one scheme."""
+    """What can be done with the specs of one scheme; a bool says whether a checkpoint's own Python may be run."""
 
     open: Callable[[str, ModelOptions], Model]
-    check: Callable[[str], None]
-    can: Callable[[str], Abilities | None]
+    check: Callable[[str, bool], None]
+    can: Callable[[str, bool], Abilities | None]
     fingerprint: Callable[[str, ModelOptions], str]
 
 
@@ -109,28 +113,30 @@ def _scheme(spec: str) -> _Scheme:
 
 def _open_checkpoint(spec: str, options: ModelOptions) -> Model:
     device, dtype = _settle(options)
-    place = locate(spec, fetch=True)
-    if place is None:
-        raise ModelError(f"model {spec!r} could not be found; give a checkpoint's folder")
+    place = _fetched(spec, options)
     from lookwise.models.hf.model import HFModel
 
     return HFModel(place, _name(digest(place), dtype), device, dtype, options.batch_tokens)
 
 
-def _check_checkpoint(spec: str) -> None:
-    locate(spec, fetch=False)
+def _check_checkpoint(spec: str, remote_code: bool) -> None:
+    locate(spec, fetch=False, remote_code=remote_code)
 
 
-def _checkpoint_can(spec: str) -> Abilities | None:
-    place = locate(spec, fetch=False)
-    return None if place is None else abilities_of(place.folder, spec)
+def _checkpoint_can(spec: str, remote_code: bool) -> Abilities | None:
+    place = locate(spec, fetch=False, remote_code=remote_code)
+    return None if place is None else abilities_of(place.folder, spec, remote_code=remote_code)
 
 
 def _checkpoint_fingerprint(spec: str, options: ModelOptions) -> str:
-    place = locate(spec, fetch=True)
+    return _name(digest(_fetched(spec, options)), _settle(options)[1])
+
+
+def _fetched(spec: str, options: ModelOptions) -> Place:
+    place = locate(spec, fetch=True, remote_code=options.remote_code)
     if place is None:
         raise ModelError(f"model {spec!r} could not be found; give a checkpoint's folder")
-    return _name(digest(place), _settle(options)[1])
+    return place
 
 
 def _name(files: str, dtype: str) -> str:
@@ -175,7 +181,8 @@ def _open_remote(spec: str, options: ModelOptions) -> Model:
     return HttpModel(endpoint, key, concurrency=options.concurrency, budget=options.budget)
 
 
-def _check_remote(spec: str) -> None:
+def _check_remote(spec: str, remote_code: bool) -> None:
+    del remote_code  # a server's own flag is the permission there
     read_key(parse(spec))
 
 
@@ -186,12 +193,15 @@ def _remote_fingerprint(spec: str, options: ModelOptions) -> str:
 
 _ALL = Abilities("many", clips=True)
 _CHECKPOINT = _Scheme(_open_checkpoint, _check_checkpoint, _checkpoint_can, _checkpoint_fingerprint)
-_REMOTE = _Scheme(_open_remote, _check_remote, lambda spec: None, _remote_fingerprint)
+_REMOTE = _Scheme(_open_remote, _check_remote, lambda spec, code: None, _remote_fingerprint)
 _SCHEMES: Mapping[str, _Scheme] = {
     "tiny": _CHECKPOINT,
     "hf": _CHECKPOINT,
     "scripted": _Scheme(
-        _open_scripted, lambda spec: check_scripted(spec.partition(":")[2]), lambda spec: _ALL, _scripted_fingerprint
+        _open_scripted,
+        lambda spec, code: check_scripted(spec.partition(":")[2]),
+        lambda spec, code: _ALL,
+        _scripted_fingerprint,
     ),
     "http": _REMOTE,
     "https": _REMOTE,

@@ -187,6 +187,7 @@ class Context:
     def source(self, key: str, spec: str) -> ModelSource:
         """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""
         recipe = self.recipe
-        options = ModelOptions(recipe.device, recipe.dtype, None, recipe.http_concurrency, self.budget)
+        code = recipe.may_run_code(spec)
+        options = ModelOptions(recipe.device, recipe.dtype, None, recipe.http_concurrency, self.budget, code)
         found = self.spec(spec)
         return ModelSource(key, lambda: open_model(found, options), lambda: fingerprint(found, options))

@@ -19,7 +19,6 @@ from typing import Any
 from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
 from lookwise.inference import Display
-from lookwise.models.open import Needs, check_spec
 from lookwise.pipeline import (
     data_steps,
     export_steps,
@@ -31,7 +30,8 @@ from lookwise.pipeline import (
     scratch_steps,
     utility_steps,
 )
-from lookwise.pipeline.context import SCRATCH, Context
+from lookwise.pipeline.able import check_able
+from lookwise.pipeline.context import Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.spending import check_remote, opened_budget
 from lookwise.recipe import Recipe
@@ -85,12 +85,7 @@ def check_names(recipe: Recipe) -> None:
     for policy in (*recipe.policies, *recipe.tune_on):
         parse_policy(policy, recipe.judges)
     scratch_steps.check_scratch(recipe)
-    asked: list[tuple[str, Needs | None]] = [(recipe.captioner, Needs(1, 1))]
-    asked += [(judge, Needs()) for judge in recipe.judges.values()]
-    asked += [(spec, None) for spec in (recipe.reader, recipe.assessor, recipe.verifier)]
-    for spec, needs in asked:
-        if spec not in ("", "data") and not spec.startswith(f"{SCRATCH}:"):
-            check_spec(spec, needs=needs)
+    check_able(recipe)
     check_remote(recipe)
     fetch_steps.check_fetching(recipe)
 
@@ -163,6 +158,7 @@ def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any]) -
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in _VERSIONED},
         "seed": recipe.seed,
+        "remote_code": list(recipe.remote_code),
         "data": data.record(),
         "prompts": data.prompt_record(),
         "start": state.get("start", _now()),

@@ -17,14 +17,14 @@ from lookwise.media import is_url
 from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.pipeline.context import Context, by_sample, slug
-from lookwise.pipeline.tuning import reader_settings
+from lookwise.pipeline.tuning import fleet, reader_settings
 from lookwise.pipeline.utility_steps import readers_half
 from lookwise.rows import Caption, Evidence, Prediction
 from lookwise.sample import Sample
 from lookwise.stages.answer import AnswerStage, Reader
 from lookwise.stages.evidence import shown_captions, shown_visuals
 from lookwise.training.examples import Example
-from lookwise.training.tune import tune
+from lookwise.training.launch import tune_in
 from lookwise.training.utility import reader_examples
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def adapters(context: Context) -> None:
                 for part in (train, val)
             )
             jobs.append((_job(context, policy.name, task, lessons, checks), _letters(lessons)))
-    if jobs and _small(context):
+    if jobs and fleet(context.recipe).alone and _small(context):
         train_together([job for job, _ in sorted(jobs, key=lambda pair: -pair[1])], "tuning", context.display)
     else:
         for job, _ in jobs:
@@ -112,7 +112,8 @@ def _job(context: Context, policy: str, task: str | None, train: list[Example], 
     settings = reader_settings(context.recipe)
     folder = adapter_folder(context, policy, task)
     call = partial(
-        tune,
+        tune_in,
+        fleet(context.recipe),
         context.spec(context.recipe.reader),
         train,
         val,
@@ -135,7 +136,8 @@ def _small(context: Context) -> bool:
     from lookwise.models.need import need_of
     from lookwise.models.place import locate
 
-    place = None if cuda_works() else locate(context.spec(context.recipe.reader), fetch=False)
+    spec, code = context.recipe.reader, context.recipe.may_run_code(context.recipe.reader)
+    place = None if cuda_works() else locate(context.spec(spec), fetch=False, remote_code=code)
     return place is not None and need_of(place, 4).parameters <= _SMALL
 
 

@@ -1,6 +1,7 @@
 """A recipe's settings as the tuner takes them: the readers' and the verifier's.
 
-In: a recipe.  Out: `TuneSettings`.  A setting of the verifier that the recipe leaves open is the readers'.
+In: a recipe.  Out: `TuneSettings`, and the `Fleet` of processes.  A setting of the verifier that the recipe leaves open
+is the readers'.
 """
 
 from __future__ import annotations
@@ -8,9 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lookwise.recipe import Recipe
+from lookwise.training.launch import Fleet
 from lookwise.training.settings import TuneSettings
 
-__all__ = ["reader_settings", "verifier_settings"]
+__all__ = ["fleet", "reader_settings", "verifier_settings"]
+
+
+def fleet(recipe: Recipe) -> Fleet:
+    """Return in how many processes an adapter is tuned."""
+    return Fleet(recipe.processes, recipe.accelerate)
 
 
 def reader_settings(recipe: Recipe) -> TuneSettings:
@@ -26,6 +33,9 @@ def reader_settings(recipe: Recipe) -> TuneSettings:
         seed=recipe.seed,
         head=recipe.head,
         max_tokens=recipe.max_tokens,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        quantized=recipe.quantized,
+        remote_code=recipe.may_run_code(recipe.reader),
     )
 
 
@@ -36,4 +46,5 @@ _OWN = ("rank", "alpha", "dropout", "learning_rate", "batch", "epochs", "warmup"
 def verifier_settings(recipe: Recipe) -> TuneSettings:
     """Return how the verifier is tuned."""
     own = {name: getattr(recipe, f"verifier_{name}") for name in _OWN}
+    own |= {"remote_code": recipe.may_run_code(recipe.verifier or recipe.reader)}
     return replace(reader_settings(recipe), **{name: value for name, value in own.items() if value is not None})

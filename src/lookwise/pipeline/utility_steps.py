@@ -23,7 +23,7 @@ from lookwise.metrics.gate import choice_score
 from lookwise.metrics.verifier import VerifierScore, verifier_score
 from lookwise.model import Generate
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
-from lookwise.pipeline.tuning import verifier_settings
+from lookwise.pipeline.tuning import fleet, verifier_settings
 from lookwise.recipe import Recipe
 from lookwise.rows import Evidence, Utility
 from lookwise.runs.files import write_json_atomic
@@ -31,7 +31,7 @@ from lookwise.sample import Sample
 from lookwise.sources.sumei import Exchange, write_exchanges
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.stages.visual_utility import UtilityPrediction, VisualUtility
-from lookwise.training.tune import tune
+from lookwise.training.launch import tune_in
 from lookwise.training.utility import balanced, halves, verifier_examples
 
 __all__ = [
@@ -121,7 +121,8 @@ def verifier(context: Context) -> None:
         write_exchanges(file, told, _root(context), context.published_places())
     card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
     base, settings = context.spec(_verifier_spec(context.recipe)), verifier_settings(context.recipe)
-    tune(base, parts["train"], parts["val"], context.verifier_folder, settings, card, context.display)
+    folder = context.verifier_folder
+    tune_in(fleet(context.recipe), base, parts["train"], parts["val"], folder, settings, card, context.display)
 
 
 def _root(context: Context) -> Path:

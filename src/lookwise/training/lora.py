@@ -60,8 +60,10 @@ def places(model: Any, settings: TuneSettings, name: str) -> list[str]:
 
 def adapt(model: Any, settings: TuneSettings, name: str) -> tuple[PeftModel, dict[str, int], bool]:
     """Return the model under a fresh adapter, how many modules of each name it has, and whether the head was untied."""
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
+    if settings.quantized:
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     chosen = places(model, settings, name)
     untied = untie(model) if settings.head else False
     config = LoraConfig(

@@ -1,21 +1,34 @@
 """Open a base model for training: weights, and the tokenizer or processor beside them.
 
 In: a spec ("tiny:reader-s", "hf:/path", "hf:org/name", or a plain folder) and settings.  Out: a transformers model on
-its device, and its tokenizer (text) or processor (text and pictures).  models/open.py opens
-the same specs to ask them; this one needs the bare model.
+its device, and its tokenizer (text) or processor (text and pictures).  models/open.py opens the same specs to ask them;
+this one needs the bare model.  Pictures are prepared by what models/hf prepares them with, on Pillow, so that a model
+sees in tuning what it sees when it is asked.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+)
 
 from lookwise.errors import ModelError
 from lookwise.models.hf.families import sees_pictures
-from lookwise.models.place import digest, locate
+from lookwise.models.hf.faults import FAULTS, cannot
+from lookwise.models.hf.own_code import loader
+from lookwise.models.hf.texts import load_texts
+from lookwise.models.place import Place, digest, locate
+from lookwise.training.bases import check_base
 from lookwise.training.settings import TuneSettings
 
 if TYPE_CHECKING:
@@ -38,22 +51,75 @@ class Opened:
 
 
 def open_base(base: str, settings: TuneSettings) -> Opened:
-    """Open a base in the settings' dtype and on their device, or say in one sentence why it cannot be opened."""
+    """Open a base as the settings want it, or say in one sentence why it cannot be opened."""
     scheme, colon, _ = base.partition(":")
     spec = base if colon and scheme in ("tiny", "hf") else f"hf:{base}"
-    place = locate(spec, fetch=True)
+    quantization = _quantization(settings)
+    place = locate(spec, fetch=True, remote_code=settings.remote_code)
     if place is None:
         raise ModelError(f"{base} could not be found; give a checkpoint's folder")
-    if place.adapter is not None:
-        raise ModelError(f"{base} is an adapter on a base; tune from the base itself")
-    dtype = torch.bfloat16 if settings.dtype == "bfloat16" and not settings.whole else torch.float32
-    sees = sees_pictures(place.folder, base)
-    kind = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    check_base(spec, pictures=False, remote_code=settings.remote_code)
+    sees = sees_pictures(place.folder, base, remote_code=place.remote_code)
     try:
-        model: Any = kind.from_pretrained(place.folder, dtype=dtype)
-        processor = (AutoProcessor if sees else AutoTokenizer).from_pretrained(place.folder)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n", 1)[0]
-        raise ModelError(f"{base} cannot be opened for tuning: {reason}") from error
+        processor = _processor(place, sees)
+        model = _model(place, sees, settings, quantization)
+    except FAULTS as error:
+        raise cannot(spec, "weights or processor", error) from error
+    if settings.gradient_checkpointing:
+        _remember_less(model)
     origin = spec if scheme == "tiny" else spec.partition(":")[2]
-    return Opened(model.to(torch.device(settings.device)), processor, origin, digest(place))
+    return Opened(model, processor, origin, digest(place))
+
+
+def _processor(place: Place, sees: bool) -> Any:
+    """Return the tokenizer, or a processor whose pictures are prepared as in asking."""
+    loaded = {"local_files_only": True, "trust_remote_code": place.remote_code}
+    if not sees:
+        return AutoTokenizer.from_pretrained(place.folder, **loaded)
+    processor: Any = AutoProcessor.from_pretrained(place.folder, **loaded)
+    processor.image_processor = load_texts(place).image_processor
+    return processor
+
+
+def _model(place: Place, sees: bool, settings: TuneSettings, quantization: BitsAndBytesConfig | None) -> Any:
+    kind, code = loader(place, AutoModelForImageTextToText if sees else AutoModelForCausalLM)
+    device = torch.device(settings.device)
+    dtype = torch.bfloat16 if settings.dtype == "bfloat16" and not settings.whole else torch.float32
+    loaded = {"dtype": dtype, "use_safetensors": True, "local_files_only": True, **code}
+    if quantization is None:
+        return kind.from_pretrained(place.folder, **loaded).to(device)
+    # Quantised weights are made on their device; they cannot be moved there.
+    return kind.from_pretrained(place.folder, quantization_config=quantization, device_map={"": device}, **loaded)
+
+
+def _quantization(settings: TuneSettings) -> BitsAndBytesConfig | None:
+    """Return how the base's matrices are held in fewer bits: 4-bit NormalFloat as QLoRA has it, or 8-bit integers."""
+    if not settings.quantized:
+        return None
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ModelError(
+            f"quantized: {settings.quantized} needs the package bitsandbytes, which is not installed; "
+            "pip install bitsandbytes, or leave quantized out"
+        )
+    if settings.quantized == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32,
+    )
+
+
+def _remember_less(model: Any) -> None:
+    """Have layers keep their inputs only and compute themselves again on the way back.
+
+    The last layer keeps everything: it is computed at chosen places only (fast.py), which must not change between the
+    way there and the way back.
+    """
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+    decoder = getattr(model.model, "language_model", model.model)
+    layers = getattr(decoder, "layers", None)
+    if isinstance(layers, nn.ModuleList):
+        layers[-1].gradient_checkpointing = False

@@ -10,9 +10,10 @@ from typing import Literal
 
 from lookwise.errors import RecipeError
 
-__all__ = ["TuneSettings"]
+__all__ = ["Quantized", "TuneSettings"]
 
 Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup"]
+Quantized = Literal["", "nf4", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class TuneSettings:
     `evaluate_every` steps (None: at the end of every epoch) and always at the last step; the state is saved after every
     evaluation, every `save_every` steps and every `save_seconds` seconds.  Rows longer than `max_tokens` tokens (None:
     what the model can take) are left out and counted.
+
+    `gradient_checkpointing` computes every layer but the last a second time instead of keeping its activations: the
+    same gradients in less memory, at about a third more time.  `quantized` holds the base's matrices in 4 bits ("nf4",
+    QLoRA) or 8 ("int8").  `remote_code` is the user's permission to run the base's own Python.
     """
 
     rank: int = 16
@@ -53,6 +58,9 @@ class TuneSettings:
     save_seconds: float = 60.0
     device: str = "auto"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
+    quantized: Quantized = ""
+    remote_code: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
@@ -64,3 +72,5 @@ class TuneSettings:
         for name in ("dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise RecipeError(f"tuning: {name} is {getattr(self, name)}; give a share in [0, 1)")
+        if self.quantized and (self.whole or self.tower or self.projector):
+            raise RecipeError("tuning: a quantized base can only be tuned by an adapter on its decoder; leave it whole")

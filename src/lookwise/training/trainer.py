@@ -1,8 +1,9 @@
 """transformers' Trainer, taught to take a whole batch in micro-batches of like length and to choose by accuracy.
 
 In: a model, encoded rows, a `Ranking` of validation examples, settings.  Out: the model with the weights of its best
-step, and a `Record` of what happened.  One process, one device.  What Trainer does well stays its own: optimizer,
-schedule, clipping, mixed precision, random states, resuming.  Nothing of its logging and progress bars is left.
+step, and a `Record` of what happened.  A process has one device; where there are several (processes.py), each takes
+its rows of every batch and the main one writes.  What Trainer does well stays its own: optimizer, schedule, clipping,
+mixed precision, random states, resuming.  Nothing of its logging and progress bars is left.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import json
 import math
 import random
+import resource
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,6 +31,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from lookwise.errors import ModelError
+from lookwise.training import processes
 from lookwise.training.accuracy import Accuracy, Ranking
 from lookwise.training.checkpoint import commit
 from lookwise.training.collate import EpochOrder, Pictures, collate, split
@@ -51,7 +55,10 @@ class Progress:
 
 @dataclass
 class Record:
-    """What a tuning remembers over interruptions.  Tokens are useful ones (no padding), as trained on."""
+    """What a tuning remembers over interruptions.  Tokens are useful ones (no padding), as trained on.
+
+    `peak_bytes` is the most memory that a process held: of its accelerator, or of the whole process on a CPU.
+    """
 
     best_step: int = 0
     best_value: float = -math.inf
@@ -60,6 +67,7 @@ class Record:
     supervised: int = 0
     seconds: float = 0.0
     micro_tokens: int = 0
+    peak_bytes: int = 0
 
 
 class _Rows(Dataset[Encoded]):
@@ -142,16 +150,20 @@ class AnswerTrainer(Trainer):
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Accumulate the gradient of the mean loss over the batch's supervised tokens, in as many parts as fit."""
-        model.train()
-        tower = getattr(bare(model).model, "vision_tower", None)
+        del model  # what accelerate wrapped round `net`; see `_accumulate`
+        self.net.train()
+        tower = getattr(bare(self.net).model, "vision_tower", None)
         if tower is not None and not any(p.requires_grad for p in tower.parameters()):
             tower.eval()
+        mine, tokens = processes.share(inputs), sum(len(r.ids) - max(r.start, 1) for r in inputs)
         while True:
-            loss = self._accumulate(model, inputs)
-            if loss is not None:
+            found = self._accumulate(mine, tokens)
+            if found is not None:
                 break
-            self._halve(inputs)
-            model.zero_grad()
+            self._halve(mine)
+            self.net.zero_grad()
+        processes.sum_gradients(self.net.parameters())
+        loss = processes.total(found)
         self.record.tokens += sum(len(r.ids) for r in inputs)
         self.record.supervised += sum(r.supervised for r in inputs)
         if loss.device.type == "cpu" or self.watch is not None:
@@ -187,6 +199,9 @@ class AnswerTrainer(Trainer):
         return 0
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        if not processes.is_main():
+            return
+        self.record.peak_bytes = self.peak_bytes()
         commit(self.work, self.state.global_step, self._write)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -220,6 +235,14 @@ class AnswerTrainer(Trainer):
         """Return the seconds spent so far, those before an interruption included (as of its last checkpoint)."""
         return self.record.seconds + time.monotonic() - self._began
 
+    def peak_bytes(self) -> int:
+        """Return the most memory that this process has held, before an interruption too."""
+        if self.args.device.type == "cuda":
+            now = torch.cuda.max_memory_allocated(self.args.device)
+        else:
+            now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return max(self.record.peak_bytes, now)
+
     def _write(self, folder: Path) -> None:
         save_file(self.weights(), folder / "weights.safetensors")
         if self.best:
@@ -231,9 +254,12 @@ class AnswerTrainer(Trainer):
         record = asdict(self.record) | {"seconds": self.seconds()}
         (folder / "record.json").write_text(json.dumps(record))
 
-    def _accumulate(self, model: nn.Module, rows: list[Encoded]) -> Tensor | None:
-        """Run forward and backward over the micro-batches; None when memory ran out."""
-        total = sum(len(r.ids) - max(r.start, 1) for r in rows)
+    def _accumulate(self, rows: list[Encoded], total: int) -> Tensor | None:
+        """Run forward and backward over the micro-batches of rows of a batch of `total` supervised tokens.
+
+        None when memory ran out.  The model itself is asked, not what accelerate wrapped round it: processes.py adds
+        gradients up, once a step, whatever the number of micro-batches that each process needs.
+        """
         loss = torch.zeros((), device=self.args.device)
         try:
             for chunk in split(rows, self.record.micro_tokens, self._call):
@@ -241,7 +267,7 @@ class AnswerTrainer(Trainer):
                 pixels = self.pictures.tensors(pictures, training=True) if self.pictures else {}
                 batch = collate(chunk, self.pad_id, self.args.device, pixels)
                 with self.accelerator.autocast():
-                    part = answer_loss(model, batch) / total
+                    part = answer_loss(self.net, batch) / total
                 self.accelerator.backward(part)
                 loss += part.detach()
         except torch.OutOfMemoryError:

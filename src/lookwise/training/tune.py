@@ -79,12 +79,14 @@ def tune(
     if checkpoint.finished(out, plan):
         return out
     work = out / "work"
-    checkpoint.same_plan(work, plan)
 
-    from lookwise.training import lora
+    from lookwise.training import lora, processes
     from lookwise.training.opening import open_base
     from lookwise.training.trainer import quiet
 
+    processes.refuse_shards()
+    if processes.is_main():
+        checkpoint.same_plan(work, plan)
     with quiet():
         settings = on_device(settings)
         opened = open_base(base, settings)
@@ -92,7 +94,9 @@ def tune(
         encoder = Encoder(opened.processor, base)
         with shown(display, f"tune {out.name}", watch) as tell:
             fitted = fit(model, encoder, train, val, work, settings, tell)
-        error = _merge_error(model, encoder, [*val, *train][:4], base)
+        if not processes.is_main():
+            return out
+        error = None if settings.quantized else _merge_error(model, encoder, [*val, *train][:4], base)
         lora.save_adapter(model, out, opened.origin)
     facts = {
         "kind": "adapter",
@@ -118,6 +122,7 @@ def fit(
     augment: Augment | None = None,
 ) -> Fitted:
     """Train what is trainable in `model`, leave it with the weights of the best step; `work` keeps checkpoints."""
+    from lookwise.training import processes
     from lookwise.training.accuracy import Ranking
     from lookwise.training.collate import Pictures
     from lookwise.training.fast import fewer_passes
@@ -137,6 +142,7 @@ def fit(
         _train(trainer, work)
     model.eval()
     trainer.record.seconds = trainer.seconds()
+    trainer.record.peak_bytes = processes.largest(trainer.peak_bytes(), trainer.args.device)
     return Fitted(trainer.record, trainer.state.global_step, settings, len(train) - len(rows))
 
 
@@ -183,7 +189,7 @@ def shown(display: Display | None, title: str, watch: Watch | None) -> Iterator[
 
 def plan_of(base: str, train: Sequence[Example], val: Sequence[Example], settings: TuneSettings) -> dict[str, Any]:
     """Return what identifies a tuning: equal plans end in equal weights (on the same machine and versions)."""
-    free = {"save_every", "save_seconds"}
+    free = {"save_every", "save_seconds", "gradient_checkpointing", "remote_code"}
     return {
         "base": base,
         "train": {"n": len(train), "sha256": digest(train)},
@@ -196,9 +202,13 @@ def on_device(settings: TuneSettings) -> TuneSettings:
     """Return the settings with device and dtype decided: CUDA in bfloat16 if there is one, else the CPU in float32."""
     import torch
 
+    from lookwise.training.processes import local_place
+
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and (place := local_place()) is not None:
+        device = f"cuda:{place}"
     dtype = settings.dtype
     if dtype == "auto":
         dtype = "float32" if device == "cpu" else "bfloat16"
@@ -222,6 +232,8 @@ def write_card(
     out: Path, plan: Mapping[str, Any], fitted: Fitted, facts: Mapping[str, Any], recipe: Mapping[str, Any]
 ) -> None:
     """Write card.md, then card.json, which makes the folder complete."""
+    from lookwise.training import processes
+
     record = fitted.record
     best = next((h for h in record.history if h["step"] == record.best_step), None)
     value = {
@@ -236,6 +248,9 @@ def write_card(
         "rows_left_out": fitted.left_out,
         "tokens": {"total": record.tokens, "supervised": record.supervised},
         "seconds": round(record.seconds, 2),
+        "hours": round(record.seconds / 3600, 3),
+        "peak_bytes": record.peak_bytes,
+        "processes": processes.count(),
         "device": fitted.settings.device,
         "dtype": fitted.settings.dtype,
         "micro_tokens": record.micro_tokens,
@@ -244,6 +259,10 @@ def write_card(
     }
     (out / "card.md").write_text(_prose(value), encoding="utf-8")
     write_json_atomic(out / checkpoint.CARD, value)
+
+
+def _each(processes: int) -> str:
+    return f" in each of {processes} processes" if processes > 1 else ""
 
 
 def _prose(card: Mapping[str, Any]) -> str:
@@ -255,7 +274,8 @@ def _prose(card: Mapping[str, Any]) -> str:
         f"Tuned by lookwise on {plan['train']['n']} examples (sha256 {plan['train']['sha256'][:12]}), "
         f"seed {settings['seed']}: {card['steps']} steps of {settings['batch']} rows, "
         f"learning rate {settings['learning_rate']:g}, {card['tokens']['supervised']} supervised of "
-        f"{card['tokens']['total']} tokens, {card['seconds']:.0f} s.",
+        f"{card['tokens']['total']} tokens, {card['seconds']:.0f} s ({card['hours']:.2f} h), "
+        f"at most {card['peak_bytes'] / 1e9:.1f} GB of memory{_each(card['processes'])}.",
     ]
     if best:
         shown = "".join(f"; {task} {share:.3f}" for task, share in best["tasks"].items())

@@ -18,11 +18,14 @@ from lookwise.message import Conversation
 
 __all__ = [
     "ABILITIES",
+    "OWN_CODE",
     "TEXT",
     "VISION",
     "Abilities",
     "Needs",
     "abilities_of",
+    "classes_of",
+    "code_of",
     "family_of",
     "lacks",
     "needs_of",
@@ -73,6 +76,9 @@ ABILITIES: Mapping[str, Abilities] = {**dict.fromkeys(TEXT, Abilities()), **_EYE
 VISION = tuple(_EYES)
 """Families that see."""
 
+OWN_CODE = "own code"
+"""The family of a checkpoint that transformers has no class for and whose own Python may be run: it reads text."""
+
 _DECODERS: Mapping[str, tuple[str, ...]] = {
     "blip-2": ("opt",),
     **dict.fromkeys(("internvl", "llava", "llava_next", "llava_next_video", "llava_onevision"), TEXT),
@@ -103,21 +109,20 @@ def lacks(can: Abilities, needs: Needs) -> str | None:
     return None
 
 
-def abilities_of(folder: Path, name: str) -> Abilities:
+def abilities_of(folder: Path, name: str, *, remote_code: bool = False) -> Abilities:
     """Return what a checkpoint can be given."""
-    return ABILITIES[family_of(folder, name)]
+    return ABILITIES.get(family_of(folder, name, remote_code=remote_code), Abilities())
 
 
-def family_of(folder: Path, name: str) -> str:
-    """Return a checkpoint's family; ModelError, naming the model as `name`, when it is none that can be asked."""
+def family_of(folder: Path, name: str, *, remote_code: bool = False) -> str:
+    """Return a checkpoint's family; ModelError, naming the model as `name`, when it is none that can be asked.
+
+    A checkpoint of another family that brings a class of its own is `OWN_CODE` where that code may be run.
+    """
     config = _config(folder, name)
     family = str(config.get("model_type", ""))
     if family not in ABILITIES:
-        cure = nearest(family, ABILITIES)
-        raise ModelError(
-            f"model {name!r} is of the family {family!r}, which cannot be asked in this process; {cure}; "
-            "or serve it and name its address (docs/models.md)"
-        )
+        return _foreign(folder, name, family, remote_code)
     decoders = _DECODERS.get(family, ())
     text = config.get("text_config")
     inner = text.get("model_type") if isinstance(text, dict) else None
@@ -127,9 +132,50 @@ def family_of(folder: Path, name: str) -> str:
     return family
 
 
-def sees_pictures(folder: Path, name: str) -> bool:
+def classes_of(folder: Path, name: str) -> dict[str, str]:
+    """Return a checkpoint's own classes by what they stand for ("AutoModelForCausalLM": "modeling_x.X")."""
+    named = _config(folder, name).get("auto_map")
+    return {str(k): v for k, v in named.items() if isinstance(v, str)} if isinstance(named, dict) else {}
+
+
+def code_of(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the Python classes that a checkpoint's configuration names as its own ("modeling_x.XForCausalLM")."""
+    found: list[str] = []
+    for value in (_config(folder, name), _tokenizer_config(folder)):
+        named = value.get("auto_map")
+        for one in named.values() if isinstance(named, dict) else ():
+            found += [ref for ref in (one if isinstance(one, list) else [one]) if isinstance(ref, str)]
+    return tuple(dict.fromkeys(found))
+
+
+def _foreign(folder: Path, name: str, family: str, remote_code: bool) -> str:
+    """Return OWN_CODE, or say why a checkpoint of an unknown family cannot be asked."""
+    if "AutoModelForCausalLM" not in classes_of(folder, name):
+        raise ModelError(
+            f"model {name!r} is of the family {family!r}, which cannot be asked in this process; "
+            f"{nearest(family, ABILITIES)}; or serve it and name its address (docs/models.md)"
+        )
+    if not remote_code:
+        raise ModelError(
+            f"model {name!r} is of the family {family!r}, whose Python code comes with the checkpoint and is not run "
+            f"unasked; read that code and permit it with remote_code: [{name!r}] in the recipe, or serve the model and "
+            "name its address (docs/models.md)"
+        )
+    return OWN_CODE
+
+
+def sees_pictures(folder: Path, name: str, *, remote_code: bool = False) -> bool:
     """Return whether a checkpoint takes pictures."""
-    return abilities_of(folder, name).pictures != "none"
+    return abilities_of(folder, name, remote_code=remote_code).pictures != "none"
+
+
+def _tokenizer_config(folder: Path) -> dict[str, object]:
+    path = folder / "tokenizer_config.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError:
+        return {}  # said when the tokenizer is loaded
+    return value if isinstance(value, dict) else {}
 
 
 def _config(folder: Path, name: str) -> dict[str, object]:

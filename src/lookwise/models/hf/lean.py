@@ -42,7 +42,7 @@ def fits(model: Any) -> bool:
     """Return whether a loaded model can be computed here: known layers, float32, small, no adapter running beside."""
     text = model.config.get_text_config()
     decoder = model.get_decoder()
-    plain = all(type(m).__module__.startswith(("torch.", "transformers.")) for m in decoder.modules())
+    plain = all(type(m).__module__.startswith(("torch.", "transformers.")) for m in (model, *decoder.modules()))
     weight = model.get_input_embeddings().weight
     return (
         text.model_type in LEAN

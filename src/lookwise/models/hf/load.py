@@ -1,7 +1,8 @@
 """Open a checkpoint's weights, and an adapter merged into them where that is exact.
 
-In: a `Place`, a device, a dtype.  Out: `Loaded`.  Remote code is never run; weights are read from safetensors only.
-Whatever transformers says against a checkpoint becomes one sentence that names the model.
+In: a `Place`, a device, a dtype.  Out: `Loaded`.  Python that comes with a checkpoint is run only where the place says
+that it may be (the user's word, for this model); weights are read from safetensors only.  Whatever transformers says
+against a checkpoint becomes one sentence that names the model.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, GenerationConfig
 from transformers.utils import logging
 
 from lookwise.models.heads import is_tied, untie
 from lookwise.models.hf.families import sees_pictures
-from lookwise.models.hf.faults import FAULTS, cannot
+from lookwise.models.hf.faults import FAULTS, OWN_CODE_CURE, cannot
+from lookwise.models.hf.own_code import loader
 from lookwise.models.place import Place
 
 __all__ = ["Loaded", "load_network"]
@@ -35,33 +37,38 @@ class Loaded(NamedTuple):
 
 def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Loaded:
     """Return the weights on their device, ready to be asked, with an adapter if the place names one."""
-    kind = AutoModelForImageTextToText if sees_pictures(place.folder, place.spec) else AutoModelForCausalLM
+    sees = sees_pictures(place.folder, place.spec, remote_code=place.remote_code)
     bars: Any = logging
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
         # "" is the model as a whole: a tower's convolutional body, which has no attention, is not asked for any
+        kind, code = loader(place, AutoModelForImageTextToText if sees else AutoModelForCausalLM)
         model: Any = kind.from_pretrained(
             str(place.folder),
             dtype=dtype,
             attn_implementation={"": "sdpa"},
             use_safetensors=True,
             local_files_only=True,
+            **code,
         )
-        ends = _ends(model)
+        ends = _ends(model, place.folder)
         model = model.to(device).eval()
         if place.adapter is not None:
             model = _with_adapter(model, place.adapter)
     except FAULTS as error:
-        raise cannot(place.spec, "weights", error) from error
+        cure = (OWN_CODE_CURE,) if place.remote_code else ()
+        raise cannot(place.spec, "weights", error, *cure) from error
     finally:
         if shown:
             bars.enable_progress_bar()
     return Loaded(model.requires_grad_(False), ends)
 
 
-def _ends(model: Any) -> frozenset[int]:
+def _ends(model: Any, folder: Path) -> frozenset[int]:
     settings = getattr(model, "generation_config", None)
+    if settings is None and (folder / "generation_config.json").is_file():  # a class of its own that knows no generate
+        settings = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
     found = getattr(settings, "eos_token_id", None)
     if found is None:
         return frozenset()

@@ -25,6 +25,7 @@ from lookwise.models.hf.generate import generate
 from lookwise.models.hf.layout import Row, Tree
 from lookwise.models.hf.load import load_network
 from lookwise.models.hf.network import Network
+from lookwise.models.hf.own_code import own_network
 from lookwise.models.hf.pictures import Glance, Pictures
 from lookwise.models.hf.positions import SPREAD, Positions
 from lookwise.models.hf.rank import rank
@@ -55,7 +56,8 @@ class HFModel:
         texts = load_texts(place)
         self._encoder = Encoder(texts, place.spec)
         loaded = load_network(place, where, _DTYPES[dtype])
-        self._network: Network | None = Network(loaded.model, where)
+        network = own_network(loaded.model, where, place.spec) if place.remote_code else Network(loaded.model, where)
+        self._network: Network | None = network
         ends = (texts.tokenizer.eos_token_id, self._encoder.end_of_turn)
         self._ends = loaded.ends | {token for token in ends if token is not None}
         self._aside = False
@@ -66,7 +68,7 @@ class HFModel:
             self._pictures = Pictures(eyes, where)
             self._aside = eyes.family == "mllama"
             self._positions = Positions(loaded.model) if eyes.family in SPREAD else None
-        self._batch = batch or batch_tokens(loaded.model, where, self._network.bytes_per_token)
+        self._batch = batch or batch_tokens(loaded.model, where, network.bytes_per_token)
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPImag
 
 from lookwise.errors import ModelError
 from lookwise.models.hf.eyes import CLIP_FRAMES, FRAME_BY_FRAME
-from lookwise.models.hf.families import ABILITIES, Abilities, family_of
+from lookwise.models.hf.families import Abilities, abilities_of, family_of
 from lookwise.models.hf.faults import FAULTS, cannot
 from lookwise.models.place import Place, text_digest
 
@@ -120,28 +120,30 @@ class Texts:
 
 def load_texts(place: Place) -> Texts:
     """Return a checkpoint's tokenizer and template; without a template it is an error, before weights load."""
-    family = family_of(place.folder, place.spec)
+    family = family_of(place.folder, place.spec, remote_code=place.remote_code)
+    can = abilities_of(place.folder, place.spec, remote_code=place.remote_code)
     try:
-        marks = _marks(place.folder) if ABILITIES[family].pictures != "none" else (None, None)
+        marks = _marks(place) if can.pictures != "none" else (None, None)
     except FAULTS as error:
         raise cannot(place.spec, "config.json", error) from error
     key = f"{family}/{marks}/{text_digest(place)}"
     found = _open.get(key)
     if found is None:
-        found = _open[key] = _load(place, family, marks)
+        found = _open[key] = _load(place, family, can, marks)
         if len(_open) > _OPEN_AT_ONCE:
             _open.popitem(last=False)
     return found
 
 
-def _load(place: Place, family: str, marks: tuple[int | None, int | None]) -> Texts:
-    folder = str(place.folder)
+def _load(place: Place, family: str, can: Abilities, marks: tuple[int | None, int | None]) -> Texts:
+    folder, code = str(place.folder), place.remote_code
     images = clips = None
     try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        if ABILITIES[family].pictures != "none":
+        # Said either way: left open, transformers asks on the terminal whether a tokenizer's own code may be run.
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=code)
+        if can.pictures != "none":
             auto: Any = AutoImageProcessor  # its own annotations are incomplete
-            images = auto.from_pretrained(folder, backend="pil", local_files_only=True)
+            images = auto.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=code)
             clips = _clip_processor(place.folder, images)
     except FAULTS as error:
         raise cannot(place.spec, "tokenizer", error) from error
@@ -150,20 +152,20 @@ def _load(place: Place, family: str, marks: tuple[int | None, int | None]) -> Te
         raise ModelError(f"model {place.spec!r} has no chat template; put a chat_template.jinja into its folder")
     if not tokenizer.is_fast:
         raise ModelError(f"model {place.spec!r} has no tokenizer.json; save its tokenizer in the fast format")
-    places = _places(tokenizer, family, marks, place.spec)
-    return Texts(tokenizer, Words(tokenizer), template, ABILITIES[family], places, images, clips)
+    places = _places(tokenizer, family, marks, place.spec) if can.pictures != "none" else Places()
+    return Texts(tokenizer, Words(tokenizer), template, can, places, images, clips)
 
 
-def _marks(folder: Path) -> tuple[int | None, int | None]:
+def _marks(place: Place) -> tuple[int | None, int | None]:
     """Return the tokens that stand for a picture and for a clip, by the model's configuration."""
-    config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    config: Any = AutoConfig.from_pretrained(
+        str(place.folder), local_files_only=True, trust_remote_code=place.remote_code
+    )
     return getattr(config, "image_token_id", None), getattr(config, "video_token_id", None)
 
 
 def _places(tokenizer: Any, family: str, marks: tuple[int | None, int | None], spec: str) -> Places:
     picture, clip = marks
-    if ABILITIES[family].pictures == "none":
-        return Places()
     if picture is None:
         raise ModelError(f"model {spec!r}: its config.json names no image token; add image_token_id")
     if family not in FRAME_BY_FRAME:
