@@ -184,3 +184,12 @@ def test_a_job_beyond_the_budget_is_not_handed_in(server: ChatServer, opened: Op
     assert starts(server) == 0
     assert len(opened(**BATCH, budget=budget).answer(questions(3))) == 3
     assert (budget.spent.requests, budget.spent.tokens) == (3, 45)
+
+
+def test_a_list_of_jobs_that_is_none_is_an_empty_one(server: ChatServer, opened: Opened) -> None:
+    provider = Provider(lambda order: says("yes"))
+    server.script = lambda asked: (
+        Answer({"data": 5, "has_more": False}) if asked.path.startswith("/v1/batches?") else provider(asked)
+    )
+    (reply,) = opened(**BATCH).answer([Request((user("?"),), Generate())])
+    assert reply.text == "yes"

@@ -399,3 +399,21 @@ def test_a_spec_opens(server: ChatServer) -> None:
         assert json.dumps([r.text for r in model.answer(many(2))]) == '["so it is: 10", "so it is: 10"]'
     finally:
         model.close()
+
+
+def test_a_proxy_that_cannot_be_used_is_one_sentence_and_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://user:secret@nowhere:1")
+    before = set(threading.enumerate())
+    with pytest.raises(ModelError, match="a proxy that the environment names cannot be used") as caught:
+        HttpModel(parse("https://models.example/v1#m"))
+    assert "secret" not in str(caught.value)
+    assert set(threading.enumerate()) == before
+
+
+def test_a_run_that_stops_gives_every_place_back(server: ChatServer, opened: Opened) -> None:
+    server.script = lambda asked: Answer({"error": "no such key"}, status=401)
+    model: Any = opened()
+    for _ in range(6):  # more often than requests may be under way: a lost place each time would wait for ever
+        with pytest.raises(ModelError, match="not let in"):
+            model.answer(many(9))
+        assert model._client.pace._under_way == 0

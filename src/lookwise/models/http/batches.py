@@ -150,7 +150,8 @@ class _Service:
         after = ""
         for _ in range(_PAGES):
             page = _object(await self.client.fetch("GET", f"/batches?limit=100{after}"))
-            jobs = [job for job in page.get("data") or [] if isinstance(job, dict)]
+            listed = page.get("data")
+            jobs = [job for job in (listed if isinstance(listed, list) else []) if isinstance(job, dict)]
             for job in jobs:
                 mark = job.get("metadata")
                 if (

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import httpx2
 
 from lookwise import __version__
+from lookwise.errors import ModelError
 from lookwise.models.http.budget import Budget, Purse, Spent
 from lookwise.models.http.faults import Again, Failed, Stop, of_status
 from lookwise.models.http.pace import Pace
@@ -53,12 +54,20 @@ class Client:
         headers = {"User-Agent": f"lookwise/{__version__}", "Accept-Encoding": "identity"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        self._http = httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(endpoint.timeout, connect=min(_CONNECT, endpoint.timeout)),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=concurrency, keepalive_expiry=30.0),
-            trust_env=not endpoint.local,
-        )
+        try:
+            self._http = httpx2.AsyncClient(
+                headers=headers,
+                timeout=httpx2.Timeout(endpoint.timeout, connect=min(_CONNECT, endpoint.timeout)),
+                limits=httpx2.Limits(
+                    max_connections=None, max_keepalive_connections=concurrency, keepalive_expiry=30.0
+                ),
+                trust_env=not endpoint.local,
+            )
+        except (ValueError, ImportError, httpx2.InvalidURL):  # said without the address, which may hold a password
+            raise ModelError(
+                f"model on {endpoint.base}: a proxy that the environment names cannot be used; mend HTTP_PROXY, "
+                "HTTPS_PROXY and ALL_PROXY, or unset them"
+            ) from None
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -54,7 +54,11 @@ class HttpModel:
         async def opened() -> Client:
             return Client(endpoint, key, concurrency, budget or Budget(), patience or Patience())
 
-        self._client = self._soon(opened()).result()
+        try:
+            self._client = self._soon(opened()).result()
+        except ModelError:
+            self._stop()
+            raise
         self._asker = Asker(endpoint, self._client)
 
     @property
@@ -100,6 +104,9 @@ class HttpModel:
             return
         self._closed = True
         self._soon(self._shut()).result()
+        self._stop()
+
+    def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -133,6 +140,7 @@ class HttpModel:
             for i, request in enumerate(batch):
                 await client.pace.enter()
                 if client.stopped is not None:
+                    await client.pace.leave()
                     break
                 task = asyncio.create_task(self._one(i, request, arrived))
                 tasks.add(task)
