@@ -37,6 +37,9 @@ def test_a_dumped_recipe_reads_back_equal(tmp_path: Path) -> None:
         ("batch=1.5", "expected int"),
         ("seed=true", "expected int"),
         ("audit=2", "between 0 and 1"),
+        ("samples_train=-3", "must be 0"),
+        ("copies=-1", "must be 0"),
+        ("budget_money=.inf", "must be 0"),
         ("verifier_rank=0", "must be positive"),
         ("verifier_rank=low", "expected int"),
         ("verifier_warmup=2", "between 0 and 1"),
@@ -57,4 +60,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("- a\n- b\n", encoding="utf-8")
     with pytest.raises(RecipeError, match="expected keys and values"):
+        config.load(str(path))
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="not UTF-8"):
         config.load(str(path))

@@ -218,6 +218,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if arguments.debug or error.strerror is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"lookwise: {where}{error.strerror}; give a place that can be read and written\n")
+        return 1
     except Exception as error:
         if arguments.debug:
             raise

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lookwise.errors import RecipeError, nearest
-from lookwise.recipe import Recipe
+from lookwise.recipe import GIVEN, Recipe
 
 __all__ = ["dump", "load", "parse", "shipped", "shipped_names"]
 
@@ -53,7 +53,12 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def _values(path: Path) -> dict[str, Any]:
     """Return a recipe's values; those of a table's YAML are its `recipe` section and the table itself as the data."""
-    values = _yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        found = f"{error.reason} at byte {error.start}"
+        raise RecipeError(f"{path}: not UTF-8 text ({found}); expected a YAML file") from None
+    values = _yaml(text, str(path))
     if "table" not in values or "data" in values:
         return values
     settings = values.get("recipe", {})
@@ -156,6 +161,11 @@ _POSITIVE = (
     *("verifier_rank", "verifier_alpha", "verifier_learning_rate", "verifier_batch", "verifier_epochs"),
     *("verifier_max_tokens", "processes", "http_concurrency", "fetch_at_once", "fetch_per_host"),
 )
+_NOT_NEGATIVE = {
+    **dict.fromkeys(("samples_train", "samples_val", "samples_test", "samples_ood"), "all; of a generated shop none"),
+    **dict.fromkeys(("budget_requests", "budget_tokens", "budget_money"), "no limit"),
+    "copies": "as many as fit the machine",
+}
 _SHARES = ("audit", "warmup", "dropout", "verifier_warmup", "verifier_dropout")
 
 
@@ -168,16 +178,18 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
         value = getattr(recipe, key)
         if value is not None and not 0 <= value <= 1:
             raise RecipeError(f"{origin}: {key} is a share between 0 and 1, found {value}")
-    for key in ("budget_requests", "budget_tokens", "budget_money"):
+    for key, zero in _NOT_NEGATIVE.items():
         if not 0 <= getattr(recipe, key) < float("inf"):
-            raise RecipeError(f"{origin}: {key} must be 0 (no limit) or positive, found {getattr(recipe, key)}")
+            raise RecipeError(f"{origin}: {key} must be 0 ({zero}) or positive, found {getattr(recipe, key)}")
     if recipe.effort <= 0 or recipe.caption_folds < 0 or recipe.caption_folds == 1:
         raise RecipeError(f"{origin}: effort must be positive, caption_folds 0 or at least 2")
+    _check_permitted(recipe, origin)
+    if recipe.caption_files and recipe.captioner != GIVEN:
+        raise RecipeError(f"{origin}: caption_files are read by captioner: {GIVEN}; set it, or leave caption_files out")
     if recipe.also_rank and recipe.answering == "rank":
         raise RecipeError(f"{origin}: also_rank ranks beside written answers; set answering: generate, or leave it out")
     if recipe.pack and (recipe.freeze or recipe.fetching != "auto"):
         raise RecipeError(f"{origin}: pack takes all pictures from {recipe.pack!r}; leave freeze and fetching out")
-    _check_permitted(recipe, origin)
     unknown = [p for p in recipe.tune_on if p not in recipe.policies]
     if unknown:
         raise RecipeError(f"{origin}: tune_on names {unknown[0]!r}, which is not among policies")

@@ -68,7 +68,7 @@ class BudgetError(LookwiseError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error sentence: the nearest known name, or all of them when none is near."""
-    options = sorted(known)
+    options = sorted(set(known))
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -58,6 +58,8 @@ class Recipe:
     prompts: str = "mmecinstruct"
     captioner: str = "tiny:captioner"
     """A model, or `data`: the captions that came with the data, where the source has them."""
+    caption_files: str = ""
+    """With the captioner `data`: a folder of CASLIE's captions/{task}_{split}.json, instead of those in the rows."""
     caption_context: bool = True
     caption_tokens: int = 128
     judges: Mapping[str, str] = field(default_factory=lambda: types.MappingProxyType({}))
@@ -119,6 +121,9 @@ class Recipe:
     # machine
     device: str = "auto"
     dtype: str = "auto"
+    copies: int = 0
+    """How many copies of a model answer at a time, each in a process of its own; 0: as many as there are CUDA devices,
+    and of a small model on a CPU one a core, up to four."""
     processes: int = 1
     """How many processes tune one adapter on this machine, each with an accelerator of its own where there are any."""
     accelerate: str = ""
@@ -151,9 +156,9 @@ class Recipe:
 
     @property
     def unlimited(self) -> Recipe:
-        """Return the recipe without its limits on servers: two that are equal so are one experiment."""
+        """Return the recipe without its limits on servers and the machine's share: equals are one experiment."""
         free = replace(self, http_concurrency=64, budget_requests=0, budget_tokens=0, budget_money=0.0)
-        return replace(free, fetch_private=False, fetch_at_once=32, fetch_per_host=4)
+        return replace(free, fetch_private=False, fetch_at_once=32, fetch_per_host=4, copies=0)
 
     @property
     def shows_pictures(self) -> bool:

@@ -42,6 +42,7 @@ def test_a_prompt_says_whose_it_is(tmp_path: Path, capsys: pytest.CaptureFixture
         ("score nowhere.json --benchmark mmie", 1, "no file or folder"),
         ("data check nowhere", 1, "no file"),
         ("doctor tiny:nothing", 1, "nothing"),
+        ("data make bazaar /dev/null/x --samples 1", 1, "give a place that can be"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_cure(

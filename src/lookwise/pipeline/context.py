@@ -7,12 +7,14 @@ folder (INTERFACES, "A run folder") and opens models for the loop; it decides no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from lookwise.fetching import Fetched, Shelf
-from lookwise.inference import Display, ModelSource, Pictures, Stage, run_stage
+from lookwise.inference import Display, ModelSource, Pictures, Stage, Team, run_stage
 from lookwise.models.http.budget import Budget
 from lookwise.models.open import ModelOptions, fingerprint, open_model
 from lookwise.pipeline.data import Data
@@ -81,6 +83,7 @@ class Context:
     ledger: Ledger
     display: Display | None
     budget: Budget | None = None
+    team: Team | None = None
     home: Path | None = None
     """The folder of the run that trained the models, where the rows lie in another one (predictions of new rows)."""
 
@@ -166,15 +169,26 @@ class Context:
         self, stage: Stage[R], samples: Sequence[Sample], models: Mapping[str, ModelSource]
     ) -> dict[str, tuple[R, ...]]:
         """Carry a stage out: every sample's rows."""
-        return run_stage(
-            stage,
-            samples,
-            models=models,
-            replies=self.replies,
-            ledger=self.ledger,
-            display=self.display,
-            pictures=self._pictures(),
-        )
+        copies = min((source.copies for source in models.values() if source.copy is not None), default=1)
+        with self._room_for(copies):
+            return run_stage(
+                stage,
+                samples,
+                models={key: replace(source, copies=copies) for key, source in models.items()},
+                replies=self.replies,
+                ledger=self.ledger,
+                display=self.display,
+                pictures=self._pictures(),
+                team=self.team,
+            )
+
+    @staticmethod
+    def _room_for(copies: int) -> AbstractContextManager[None]:
+        if copies < 2:
+            return nullcontext()
+        from lookwise.models.hf.copies import fewer_threads
+
+        return fewer_threads(copies)
 
     def _pictures(self) -> Pictures:
         """Return why pictures are missing.  Those that were not to be fetched are opened by the models themselves."""
@@ -190,4 +204,10 @@ class Context:
         code = recipe.may_run_code(spec)
         options = ModelOptions(recipe.device, recipe.dtype, None, recipe.http_concurrency, self.budget, code)
         found = self.spec(spec)
-        return ModelSource(key, lambda: open_model(found, options), lambda: fingerprint(found, options))
+        opens, names = partial(open_model, found, options), partial(fingerprint, found, options)
+        if self.team is None or spec.partition(":")[0] not in ("tiny", "hf", SCRATCH):
+            return ModelSource(key, opens, names)
+        from lookwise.models.hf.copies import most_copies, open_copy
+
+        copies = recipe.copies or most_copies(found, options)
+        return ModelSource(key, opens, names, partial(open_copy, found, options, copies), copies)

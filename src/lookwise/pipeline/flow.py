@@ -18,7 +18,7 @@ from typing import Any
 
 from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
-from lookwise.inference import Display
+from lookwise.inference import Display, Team
 from lookwise.pipeline import (
     data_steps,
     export_steps,
@@ -103,10 +103,10 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
             return False
         record = _begin(folder, recipe, data, state)
         try:
-            with ReplyStore(folder / "replies.sqlite") as replies:
+            with ReplyStore(folder / "replies.sqlite") as replies, Team() as team:
                 ledger = Ledger(folder / "calls.json", record["id"])
                 budget = opened_budget(recipe, replies, record["id"])
-                context = Context(recipe, folder, data, replies, ledger, asked.display, budget)
+                context = Context(recipe, folder, data, replies, ledger, asked.display, budget, team)
                 _carry_out(context, steps, asked)
         except BaseException as error:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__

@@ -68,7 +68,7 @@ class GainTable:
     @property
     def title(self) -> str:
         """The question, and where it is asked."""
-        return f"Does looking pay? {self.benchmark}, {self.split}"
+        return f"Does looking pay? {self.split}"
 
 
 def gain_tables(records: Sequence[Record]) -> tuple[GainTable, ...]:

@@ -54,7 +54,7 @@ def page_text(folder: Path) -> str:
         "title": _title(run, recipe),
         "lede": _lede(run, recipe),
         "scores": "\n".join(
-            [*map(_gain_table, run.gains), *map(_score_table, run.tables), _beside(run.beside), _all_scores(run.scores)]
+            [*_gain_tables(run.gains), *map(_score_table, run.tables), _beside(run.beside), _all_scores(run.scores)]
         ),
         "calls": _call_table(run.calls) if run.calls else "",
         "facts": _facts(run),
@@ -165,6 +165,12 @@ def _score_cell(cell: Cell | None) -> str:
     return f'<td{attribute} title="{escape("; ".join(said))}">{escape(number(cell.value))}{half}</td>'
 
 
+def _gain_tables(tables: Sequence[GainTable]) -> Iterable[str]:
+    yield from map(_gain_table, tables)
+    if tables:
+        yield _element("p", GAIN_NOTE, "note")
+
+
 def _gain_table(table: GainTable) -> str:
     names = short_names(table.columns)
     head = ["<th></th>"]
@@ -178,7 +184,7 @@ def _gain_table(table: GainTable) -> str:
         group = line.group
         cells = _element("td", line.label) + "".join(map(_gain_cell, line.cells))
         rows.append(f'<tr class="reader">{cells}</tr>')
-    return _element("h2", table.title) + _table(head, rows) + _element("p", GAIN_NOTE, "note")
+    return _element("h2", table.title) + _table(head, rows)
 
 
 def _gain_cell(cell: GainCell | None) -> str:
