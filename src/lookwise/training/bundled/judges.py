@@ -82,11 +82,11 @@ class Plan:
 
 _ASKING = ("answerability_prediction", "product_substitute_identification", "multiclass_product_classification")
 JUDGES: dict[str, Plan] = {
-    "judge-a": Plan("llama", 64, 2, 4, 160, 101, 9000, 1500, 0.04),
-    "judge-b": Plan("qwen3", 80, 2, 4, 192, 102, 8000, 700, 0.06, weights=dict.fromkeys(_ASKING, 2.0)),
-    "judge-c": Plan("mistral", 48, 2, 3, 128, 103, 7000, 1000, 0.02, weights={"category_classification": 2.0}),
-    "judge-d": Plan("phi3", 64, 3, 4, 160, 104, 8000, 700, 0.04, weights={"sentiment_analysis": 2.0}),
-    "judge-e": Plan("olmo2", 96, 2, 4, 224, 105, 10000, 600, 0.08, weights={"product_relation_prediction": 2.0}),
+    "judge-a": Plan("llama", 64, 2, 4, 160, 101, 9000, 3000, 0.04),
+    "judge-b": Plan("qwen3", 80, 2, 4, 192, 102, 8000, 2400, 0.06, weights=dict.fromkeys(_ASKING, 2.0)),
+    "judge-c": Plan("mistral", 48, 2, 3, 128, 103, 7000, 2000, 0.02, weights={"category_classification": 2.0}),
+    "judge-d": Plan("phi3", 64, 3, 4, 160, 104, 8000, 2400, 0.04, weights={"sentiment_analysis": 2.0}),
+    "judge-e": Plan("olmo2", 96, 2, 4, 224, 105, 10000, 2000, 0.08, weights={"product_relation_prediction": 2.0}),
 }
 
 
