@@ -80,3 +80,27 @@ def test_a_run_uses_them_and_asks_for_no_picture(tmp_path: Path, capsys: pytest.
     shown = [row.kind for row in read_rows(run / "rows" / "evidence", Evidence) if row.policy == "captions:vote"]
     assert shown == ["caption", "caption", "caption", "none"]
     assert "captions" not in json.loads((run / "calls.json").read_text(encoding="utf-8"))
+
+
+def test_caption_files_of_the_published_program_are_read_and_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = dataset(tmp_path, [None] * 4)
+    (tmp_path / "given.yaml").write_text(RECIPE, encoding="utf-8")
+    files = tmp_path / "captions"
+    words = ["run", str(tmp_path / "given.yaml"), "--set", f"data={data}", "--set", f"caption_files={files}"]
+    assert main([*words, "--out", str(tmp_path / "none"), "--until", "captions"]) == 1
+    assert "no " + str(files / "product_relation_prediction_test.json") in capsys.readouterr().err
+    files.mkdir()
+    told = [["a drill", "NA"], [], ["a saw", "bits", "more"]]
+    (files / "product_relation_prediction_test.json").write_text(json.dumps(told), encoding="utf-8")
+    assert main([*words, "--out", str(tmp_path / "run"), "--until", "captions"]) == 0
+    rows = read_rows(tmp_path / "run" / "rows" / "captions", Caption)
+    assert [row.text for row in rows] == ["a drill", None, None, None, None, None, None, None]
+    assert {row.reason for row in rows if row.text is None} == {"no caption came with the data"}
+    alone = ["--set", "captioner=scripted:echo", "--set", "caption_files=''", "--set", "fetching=never"]
+    assert main([*words, *alone, "--out", str(tmp_path / "made"), "--until", "captions"]) == 0
+    made = tmp_path / "made" / "captions" / "product_relation_prediction_test.json"
+    assert json.loads(made.read_text(encoding="utf-8")) == [["NA", "NA"]] * 4, "no picture, no caption"
+    assert main([*words, "--set", "captioner=scripted:echo", "--out", str(tmp_path / "no")]) == 1
+    assert "caption_files are read by captioner: data" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from lookwise.model import Generate, Rank
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
@@ -17,6 +18,7 @@ from lookwise.pipeline.wanted import main_pictures
 from lookwise.recipe import GIVEN
 from lookwise.rows import Ballot, Caption, Evidence, Utility
 from lookwise.sample import Sample
+from lookwise.sources.caption_files import read_caption_files, write_caption_files
 from lookwise.stages.caption import CaptionStage, given_captions
 from lookwise.stages.caption_quality import CaptionQuality
 from lookwise.stages.evidence import Known, Policy, select
@@ -51,6 +53,8 @@ def captions(context: Context) -> None:
         if s.visuals
     ]
     if recipe.captioner == GIVEN:
+        if recipe.caption_files:
+            samples = read_caption_files(Path(recipe.caption_files), samples)
         context.write("captions", Caption, given_captions(samples))
         return
     folds = context.data.folds()
@@ -64,6 +68,8 @@ def captions(context: Context) -> None:
     for i in sorted(set(folds.values())):
         models[f"captioner-fold-{i}"] = context.source(f"captioner-fold-{i}", f"{recipe.captioner}-fold-{i}")
     rows = context.ask(stage, samples, models)
+    if context.data.kind == "mmecinstruct" and context.home is None:
+        write_caption_files(context.folder / "captions", samples, rows)
     context.write("captions", Caption, [row for s in samples for row in rows[s.id]])
 
 

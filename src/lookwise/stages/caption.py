@@ -13,13 +13,15 @@ from lookwise.benchmarks.rendering import caption_conversation
 from lookwise.inference import Answered, Ask
 from lookwise.model import Generate, Request
 from lookwise.rows import Caption, caption_id
-from lookwise.sample import Sample
+from lookwise.sample import Sample, Visual
 from lookwise.task import Task
 
 __all__ = ["CaptionStage", "given_captions"]
 
 _GIVEN = "data"
 """Stands where the captioner's fingerprint would: captions that came with the data."""
+_NONE = "NA"
+"""What the published program writes where it has no caption."""
 _SHORTEST = 2
 """Characters below which a reply is no caption (published: captioning.py keeps 'NA' instead)."""
 
@@ -66,17 +68,11 @@ class CaptionStage:
 
 def given_captions(samples: Iterable[Sample]) -> list[Caption]:
     """Return the captions that came with the data, one per visual, with a reason where there is none."""
-    return [
-        Caption(
-            sample.id,
-            caption_id(sample.id, visual.slot, visual.candidate),
-            visual.slot,
-            visual.candidate,
-            text if len(text) >= _SHORTEST else None,
-            _GIVEN,
-            None if len(text) >= _SHORTEST else "no caption came with the data",
-        )
-        for sample in samples
-        for visual in sample.visuals
-        for text in (" ".join(visual.caption.split()),)
-    ]
+    return [_given(sample.id, visual) for sample in samples for visual in sample.visuals]
+
+
+def _given(sample_id: str, visual: Visual) -> Caption:
+    text = " ".join(visual.caption.split())
+    reason = "no caption came with the data" if len(text) < _SHORTEST or text == _NONE else None
+    key = caption_id(sample_id, visual.slot, visual.candidate)
+    return Caption(sample_id, key, visual.slot, visual.candidate, None if reason else text, _GIVEN, reason)
