@@ -89,7 +89,7 @@ def save_judge(folder: Path, shape: Shape, seed: int, prompts: Sequence[str]) ->
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = _tokenizer(prompts)
+    tokenizer = word_tokenizer(prompts)
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=shape.width, intermediate_size=shape.inner,
@@ -112,7 +112,7 @@ def parameters(folder: Path) -> int:
         return sum(file.get_tensor(key).size for key in file.keys())  # noqa: SIM118 - no mapping
 
 
-def _tokenizer(prompts: Sequence[str]) -> Any:
+def word_tokenizer(prompts: Sequence[str], template: str = TEMPLATE) -> Any:
     """Return a lower-casing WordPiece tokenizer of whole words, as the bundled models have it."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -128,7 +128,7 @@ def _tokenizer(prompts: Sequence[str]) -> Any:
         tokenizer_object=inner, pad_token="<|pad|>", eos_token="<|end|>", unk_token="<|unk|>",
         additional_special_tokens=SPECIALS[2:5], clean_up_tokenization_spaces=False,
     )  # fmt: skip
-    made.chat_template = TEMPLATE
+    made.chat_template = template
     return made
 
 

@@ -14,7 +14,7 @@ from lookwise.errors import ModelError
 from lookwise.training import processes
 from lookwise.training.examples import Example
 from lookwise.training.launch import Fleet, tune_in
-from lookwise.training.tune import TuneSettings, tune
+from lookwise.training.tune import TuneSettings, on_device, tune
 
 Maker = Callable[..., list[Example]]
 SETTINGS = TuneSettings(batch=16, learning_rate=3e-3, epochs=2, seed=3, device="cpu", dtype="float32")
@@ -105,6 +105,16 @@ def test_sharded_weights_are_refused(
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(ModelError, match="asks for FSDP, but every process holds the whole model"):
         tune(str(tiny_base), shop_examples(20), [], tmp_path / "out", SETTINGS)
+
+
+def test_more_processes_than_accelerators_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("RANK", "5"), ("LOCAL_RANK", "5"), ("WORLD_SIZE", "6")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 5)
+    with pytest.raises(ModelError, match="there are 5 here; lower processes"):
+        on_device(replace(SETTINGS, device="cuda"))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 6)
+    assert on_device(replace(SETTINGS, device="cuda")).device == "cuda:5"
 
 
 def test_the_card_says_memory_and_hours(tiny_base: Path, shop_examples: Maker, tmp_path: Path) -> None:

@@ -95,12 +95,13 @@ class _Loop(Generic[R]):
         asking: dict[str, dict[int, int]] = {name: {} for name in self._models}  # model -> sample -> asks
         asked: dict[int, list[str]] = {}  # sample -> the keys of its asks, filled in model by model
         for i in range(len(samples)):
-            for ask in asks(i):
+            mine = asks(i)
+            for ask in mine:
                 if ask.model not in asking:
                     raise ModelError(f"stage {self._stage.name}: no model {ask.model!r}; {nearest(ask.model, asking)}")
                 asking[ask.model][i] = asking[ask.model].get(i, 0) + 1
-            if asks(i):
-                asked[i] = [""] * len(asks(i))
+            if mine:
+                asked[i] = [""] * len(mine)
         for name, counts in asking.items():
             if counts:
                 self._ask_model(name, counts, asks, asked)

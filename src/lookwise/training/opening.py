@@ -76,12 +76,13 @@ def _processor(place: Place, sees: bool) -> Any:
     loaded = {"local_files_only": True, "trust_remote_code": place.remote_code}
     if not sees:
         return AutoTokenizer.from_pretrained(place.folder, **loaded)
-    processor: Any = AutoProcessor.from_pretrained(place.folder, **loaded)
+    auto: Any = AutoProcessor  # its own annotations are incomplete
+    processor = auto.from_pretrained(place.folder, **loaded)
     processor.image_processor = load_texts(place).image_processor
     return processor
 
 
-def _model(place: Place, sees: bool, settings: TuneSettings, quantization: BitsAndBytesConfig | None) -> Any:
+def _model(place: Place, sees: bool, settings: TuneSettings, quantization: Any | None) -> Any:
     kind, code = loader(place, AutoModelForImageTextToText if sees else AutoModelForCausalLM)
     device = torch.device(settings.device)
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" and not settings.whole else torch.float32
@@ -92,7 +93,7 @@ def _model(place: Place, sees: bool, settings: TuneSettings, quantization: BitsA
     return kind.from_pretrained(place.folder, quantization_config=quantization, device_map={"": device}, **loaded)
 
 
-def _quantization(settings: TuneSettings) -> BitsAndBytesConfig | None:
+def _quantization(settings: TuneSettings) -> Any | None:
     """Return how the base's matrices are held in fewer bits: 4-bit NormalFloat as QLoRA has it, or 8-bit integers."""
     if not settings.quantized:
         return None
@@ -101,9 +102,10 @@ def _quantization(settings: TuneSettings) -> BitsAndBytesConfig | None:
             f"quantized: {settings.quantized} needs the package bitsandbytes, which is not installed; "
             "pip install bitsandbytes, or leave quantized out"
         )
+    bits: Any = BitsAndBytesConfig  # untyped
     if settings.quantized == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
+        return bits(load_in_8bit=True)
+    return bits(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
@@ -122,4 +124,5 @@ def _remember_less(model: Any) -> None:
     decoder = getattr(model.model, "language_model", model.model)
     layers = getattr(decoder, "layers", None)
     if isinstance(layers, nn.ModuleList):
-        layers[-1].gradient_checkpointing = False
+        last: Any = layers[-1]
+        last.gradient_checkpointing = False

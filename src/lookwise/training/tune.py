@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lookwise.errors import DataError
+from lookwise.errors import DataError, ModelError
 from lookwise.runs.files import write_json_atomic
 from lookwise.training import checkpoint
 from lookwise.training.examples import Encoder, Example, digest
@@ -208,6 +208,11 @@ def on_device(settings: TuneSettings) -> TuneSettings:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and (place := local_place()) is not None:
+        if place >= torch.cuda.device_count():
+            raise ModelError(
+                f"process {place + 1} of a tuning has no accelerator of its own: there are "
+                f"{torch.cuda.device_count()} here; lower processes"
+            )
         device = f"cuda:{place}"
     dtype = settings.dtype
     if dtype == "auto":
