@@ -62,7 +62,7 @@ def _run(commands: Commands) -> None:
 
 def _predict(commands: Commands) -> None:
     one = commands.add_parser("predict", help="answers for rows without gold, by a finished run's reader and policy")
-    one.add_argument("run", metavar="RUN", help="a finished run's folder")
+    one.add_argument("run", metavar="RUN", help="a finished run's folder, or a gate's (lookwise gate)")
     one.add_argument("table", metavar="TABLE", help="CSV, JSONL or Parquet with the columns of the run's table")
     one.add_argument("--policy", metavar="POLICY", help="default: the policy that scored best on validation data")
     one.add_argument("--out", metavar="FILE", help="write CSV, JSONL or Parquet here instead of printing CSV")

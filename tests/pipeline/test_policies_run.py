@@ -173,3 +173,23 @@ def test_an_adapter_alone_is_small_and_a_higher_price_never_looks_more(finished:
     assert main(["gate", str(finished), str(gate)]) == 1, "a folder that holds something is left alone"
     with pytest.raises(RunError, match="no gate"):
         open_gate(tmp_path)
+
+
+def test_a_gate_is_asked_about_a_file_of_rows(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gate, table = tmp_path / "gate", finished / "data" / "new.json"
+    assert main(["gate", str(finished), str(gate), "--adapter"]) == 0
+    given = json.loads((finished / "data" / "EcomMMMU.json").read_text(encoding="utf-8"))
+    new = [{k: v for k, v in row.items() if k not in ("output", "split")} for row in given[:2]]
+    table.write_text(json.dumps([*new, {**new[0], "images": []}]), encoding="utf-8")
+    out = tmp_path / "said.jsonl"
+    assert main(["predict", str(gate), str(table), "--out", str(out)]) == 0
+    assert "3 rows, 1 without probability" in capsys.readouterr().out
+    said = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    threshold = open_gate(gate).threshold
+    for row in said[:2]:
+        assert 0 <= row["candidate"] < 8
+        assert row["look"] == (row["probability"] >= threshold)
+    assert said[2]["reason"] == "no pictures"
+    assert main(["predict", str(gate), str(table), "--policy", "none"]) == 2

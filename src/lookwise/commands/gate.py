@@ -28,6 +28,6 @@ def gate(arguments: argparse.Namespace) -> int:
         say_json(value)
         return 0
     threshold = value["threshold"]
-    say(f"{folder}: " + ("looking never pays at this price" if threshold is None else f"look from {threshold:.4f} on"))
+    say(f"{folder}: " + ("looking never pays at this price" if threshold is None else f"look from {threshold:.6g} on"))
     say(f"calibration, and what looking gains at other prices: {folder / 'card.md'}")
     return 0

@@ -1,4 +1,4 @@
-"""`lookwise predict`: answers for rows without gold."""
+"""`lookwise predict`: answers for rows without gold, or a gate's word on them."""
 
 from __future__ import annotations
 
@@ -21,25 +21,42 @@ Rows = Sequence[Mapping[str, Any]]
 
 def predict(arguments: argparse.Namespace) -> int:
     """Answer a table's rows and write them, or print CSV."""
-    from lookwise.inference import terminal_display
-    from lookwise.pipeline.predict import predict as answer
     from lookwise.runs.files import write_bytes_atomic
 
     run = Path(arguments.run)
     out = Path(arguments.out) if arguments.out else None
     if out is not None and out.suffix not in _WRITERS:
         raise UsageError(f"--out {out}: unknown kind {out.suffix!r}; {nearest(out.suffix, _WRITERS)}")
-    if not (run / "recipe.yaml").is_file():
-        raise RunError(f"{run}: not a run folder (it has no recipe.yaml); give one that `lookwise run` has filled")
-    recipe = config.load(str(run / "recipe.yaml"))
-    rows = answer(run, recipe, Path(arguments.table), arguments.policy, terminal_display())
+    told, rows = _judged(arguments) if (run / "gate.json").is_file() else _answered(arguments)
     if out is None:
         say(_csv(rows).decode().rstrip("\n"))
         return 0
     write_bytes_atomic(out, _WRITERS[out.suffix](rows))
-    failed = sum(row["answer"] is None for row in rows)
-    say(f"{out}: {len(rows)} rows, {failed} without an answer (column reason says why)")
+    failed = sum(row[told] is None for row in rows)
+    say(f"{out}: {len(rows)} rows, {failed} without {told} (column reason says why)")
     return 0
+
+
+def _answered(arguments: argparse.Namespace) -> tuple[str, Rows]:
+    """Return the answers of a run, and the column that holds them."""
+    from lookwise.inference import terminal_display
+    from lookwise.pipeline.predict import predict as answer
+
+    run = Path(arguments.run)
+    if not (run / "recipe.yaml").is_file():
+        raise RunError(f"{run}: not a run folder (it has no recipe.yaml); give one that `lookwise run` has filled")
+    recipe = config.load(str(run / "recipe.yaml"))
+    return "answer", answer(run, recipe, Path(arguments.table), arguments.policy, terminal_display())
+
+
+def _judged(arguments: argparse.Namespace) -> tuple[str, Rows]:
+    """Return what a gate says of the rows, and the column that holds its word."""
+    from lookwise.inference import terminal_display
+    from lookwise.pipeline.gate_table import judged_table
+
+    if arguments.policy is not None:
+        raise UsageError(f"--policy {arguments.policy}: a gate has none; it says which picture to look at")
+    return "probability", judged_table(Path(arguments.run), Path(arguments.table), terminal_display())
 
 
 def _csv(rows: Rows) -> bytes:

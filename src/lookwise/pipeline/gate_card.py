@@ -23,7 +23,7 @@ def card(record: Mapping[str, Any]) -> str:
         "# Which pictures are worth a look",
         "",
         f"A verifier ({model['base']}, {kind}) and the probability from which looking pays: "
-        + ("looking never pays at this price." if never else f"{record['threshold']:.4f}."),
+        + ("looking never pays at this price." if never else f"{record['threshold']:.6g}."),
         f"From run {run['id']} of recipe {run['recipe']}, lookwise {record['lookwise']}, seed {run['seed']}, data "
         f"{run['data']['source']}; tasks: {', '.join(name.rsplit('/', 1)[-1] for name in record['prompts'])}.",
         "",
@@ -32,7 +32,8 @@ def card(record: Mapping[str, Any]) -> str:
         record["asking"],
         f"The labels: {'; '.join(record['labels'])}.  The prompts stand in `gate.json`.",
         "Look at the candidate of highest probability, of every product, if it reaches the threshold; else answer from "
-        "the text alone.  `lookwise.pipeline.gate.open_gate(folder)` does all of this.",
+        "the text alone.  `lookwise predict FOLDER ROWS` does all of this for a file of rows, and from Python "
+        "`lookwise.pipeline.gate.open_gate(folder)`.",
         "",
         *_trust(record["verifier"]),
         *_prices(record),
@@ -69,10 +70,11 @@ def _prices(record: Mapping[str, Any]) -> Iterator[str]:
     yield "## What looking gains, at what price"
     yield ""
     yield (
-        f"On {n} validation samples that taught neither verifier nor threshold's reader.  A look shows {each:.2f} "
-        "pictures on average.  The price is that of one picture, in right answers: 0.01 is a picture that costs a "
-        "hundredth of what a right answer is worth to you.  Finding out costs one call of the verifier a candidate, "
-        "which is not in the price."
+        f"On {n} validation samples that did not teach the verifier, by the assessor's answers with and without the "
+        "picture.  The threshold is chosen on these very samples: expect a little less of new ones.  A look shows "
+        f"{each:.2f} pictures on average.  The price is that of one picture, in right answers: 0.01 is a picture that "
+        "costs a hundredth of what a right answer is worth to you.  Finding out costs one call of the verifier a "
+        "candidate, which is not in the price."
     )
     yield ""
     yield "| price of a picture | threshold | samples looked at | right answers gained a sample | less the price |"
@@ -80,7 +82,7 @@ def _prices(record: Mapping[str, Any]) -> Iterator[str]:
     for one in sorted({*_PRICES, *mine}):
         look = _best(looks, one * each)
         if look is not None:
-            at = "never look" if look["threshold"] is None else f"{look['threshold']:.4f}"
+            at = "never look" if look["threshold"] is None else f"{look['threshold']:.6g}"
             net = look["worth"] - one * each * look["looked"]
             mark = " (yours)" if one in mine else ""
             yield f"| {one:g}{mark} | {at} | {look['looked']:.1%} | {look['worth']:+.4f} | {net:+.4f} |"

@@ -57,8 +57,10 @@ def show(folder: Path, console: Console | None = None) -> None:
         out.print(beside_table(run.beside))
         out.print(Padding(Text(BESIDE_NOTE, style="dim"), (0, 0, 0, 1)))
         out.print()
-    for policies in policies_of(folder):
-        out.print(policy_table(policies))
+    policies = policies_of(folder)
+    for one in policies:
+        out.print(policy_table(one))
+    if policies:
         out.print(Padding(Text(POLICY_NOTE, style="dim"), (0, 0, 1, 1)))
     if run.calls:
         out.print(call_table(run.calls))

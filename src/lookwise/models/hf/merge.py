@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers.utils import logging
 
 from lookwise.errors import ModelError
 from lookwise.models.hf.load import load_network
@@ -26,6 +28,13 @@ def save_merged(place: Place, folder: Path) -> None:
             f"model {place.spec!r}: merging its adapter would change its answers; take the adapter alone (--adapter)"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder))
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        model.save_pretrained(str(folder))
+    finally:
+        if shown:
+            bars.enable_progress_bar()
     for file in text_files(place):
         shutil.copyfile(file, folder / file.name)
