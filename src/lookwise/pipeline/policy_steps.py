@@ -21,6 +21,7 @@ from lookwise.benchmarks.scores import MAJORITY, Score, blank_score
 from lookwise.metrics.cost import cost
 from lookwise.metrics.gate import choice_score
 from lookwise.pipeline.context import Context
+from lookwise.recipe import GIVEN
 from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row, Utility
 from lookwise.runs.files import write_json_atomic
 from lookwise.sample import Sample
@@ -61,8 +62,9 @@ def _read(context: Context, tested: set[str]) -> _Rows:
     for row in _of(context.read("evidence", Evidence), tested):
         evidence.setdefault(row.policy, []).append(row)
     worth = {"truth": context.read("utilities", Utility), "measured": context.read("measured", Utility)}
+    made = [] if context.recipe.captioner == GIVEN else context.read("captions", Caption)  # given ones cost nothing
     return _Rows(
-        captions=_of(context.read("captions", Caption), tested),
+        captions=_of(made, tested),
         ballots=_of(context.read("ballots", Ballot), tested),
         judgements=_of(context.read("predicted", Utility), tested),
         evidence=evidence,
