@@ -44,6 +44,7 @@ from lookwise.bazaar.world import World
 from lookwise.errors import DataError, nearest
 from lookwise.inference.display import Display
 from lookwise.rows import Prediction, Utility
+from lookwise.runs.company import end_with_parent
 from lookwise.runs.files import write_json_atomic
 
 __all__ = ["build"]
@@ -203,7 +204,7 @@ def _map(function: Any, jobs: Sequence[Any], workers: int) -> Iterator[Any]:
     if workers < 2:
         yield from map(function, jobs)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         yield from pool.map(function, jobs, chunksize=min(_CHUNK, max(1, len(jobs) // (8 * workers))))
 
 

@@ -25,6 +25,7 @@ from lookwise.inference.answering import Answerer
 from lookwise.inference.contract import Prepares
 from lookwise.inference.keys import Pictures
 from lookwise.model import Model, Reply, Request
+from lookwise.runs.company import end_with_parent
 
 __all__ = ["Batch", "Done", "Team"]
 
@@ -195,6 +196,7 @@ class Team:
 def _serve(line: Connection) -> None:
     """Answer what comes over the line, until it is closed at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one says when to stop
+    end_with_parent()  # a long batch would otherwise be answered for nobody
     words: SimpleQueue[_Word | EOFError] = SimpleQueue()
     threading.Thread(target=_listen, args=(line, words), daemon=True).start()
     try:

@@ -9,9 +9,7 @@ model: what a job writes, and how it goes on, is the job's business.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -23,6 +21,7 @@ from typing import Protocol
 import torch
 
 from lookwise.errors import LookwiseError, ModelError
+from lookwise.runs.company import end_with_parent
 from lookwise.training.tune import Display
 
 __all__ = ["Job", "Training", "train_together"]
@@ -134,7 +133,7 @@ def _work(
 ) -> None:
     """Be a process: take the next job until none is left."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the one that started us, which ends us then
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(threads)
     try:
         while True:
@@ -147,10 +146,3 @@ def _work(
     except LookwiseError as error:
         words.put(error)
         raise SystemExit(1) from None
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
