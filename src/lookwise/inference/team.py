@@ -99,6 +99,7 @@ class Team:
         for member in self._members:
             member.process.join(_SECONDS_TO_END)
             member.process.kill()
+            member.process.join()
         self._members = []
 
     def worth(self, batches: int) -> bool:
