@@ -72,6 +72,14 @@ def test_charts_share_their_scales_and_are_sound_markup() -> None:
     assert any("logarithmic" in str(text) for text in labels)
 
 
+def test_points_upon_one_another_share_a_label() -> None:
+    same = [record(f"visuals:{name}", "none", 0.5, 100) for name in ("a", "b")] + [record("none", "none", 0.5, 9000)]
+    labels = [text.text for text in ElementTree.fromstring(cost_charts(policy_tables(same)[0])).iter("text")]
+    assert "1, 2" in labels
+    assert "3" in labels
+    assert "2" not in labels
+
+
 def test_charts_escape_and_need_something_to_compare() -> None:
     hostile = [record("none", HOSTILE, 0.5, 100), record(f"visuals:{HOSTILE}", HOSTILE, 0.4, 200)]
     drawn = cost_charts(policy_tables(hostile)[0])

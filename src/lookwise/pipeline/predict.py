@@ -3,8 +3,8 @@
 In: a run's folder, a table with the columns of the run's own (or a dataset in the published layout that the run's has).
 Out: one record per row, in the order of the table, a reason where there is no answer; rows that are no samples too.
 The work lies in a folder of its own inside the run, so that an interrupted prediction goes on.  Where the policy goes
-by a verifier's word, the run's verifier is asked about the new pictures, and the run's threshold holds.  New pictures by
-web address are fetched as the run's were, save that no pack can hold them.
+by a verifier's word, the run's verifier is asked about the new pictures, and the run's threshold holds.  New pictures
+by web address are fetched as the run's were, save that no pack can hold them.
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ from lookwise.report.words import number
 
 __all__ = ["cost_charts"]
 
-_WIDTH, _HEIGHT = 460, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 170, 28, 40
+_WIDTH, _HEIGHT = 480, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 190, 28, 40
 """Room for the axis, the list of policies, the title, and the axis below."""
+_NEAR = 9.0
+"""Pixels within which points share one label."""
 _WIDE = 8.0
 """Costs that differ by more than this factor stand on a logarithmic axis."""
 _COLOURS = {"none": "#777777", "captions": "#b35c00", "visuals": "#2266bb"}
@@ -78,7 +80,8 @@ def _chart(group: str, lines: Sequence[PolicyLine], across: _Axis, up: _Axis) ->
     parts = [
         _text(_LEFT, 16, group, weight="600"),
         *_frame(across, up),
-        *(_point(place, line, across, up) for place, line in enumerate(order, 1)),
+        *(_point(line, across, up) for line in order),
+        *_numbers(order, across, up),
         *(_legend(place, line) for place, line in enumerate(order, 1)),
     ]
     title = escape(f"score against tokens a sample, {group}")
@@ -113,7 +116,21 @@ def _decades(low: float, high: float) -> list[float]:
     return found if len(found) <= 5 else [v for v in found if math.log10(v).is_integer()]
 
 
-def _point(place: int, line: PolicyLine, across: _Axis, up: _Axis) -> str:
+def _numbers(lines: Sequence[PolicyLine], across: _Axis, up: _Axis) -> Iterable[str]:
+    """Yield the points' numbers; points that lie upon one another share one."""
+    labels: list[tuple[float, float, list[str]]] = []
+    for place, line in enumerate(lines, 1):
+        x, y = across.place(_tokens(line)), up.place(line.value or 0.0)
+        near = next((said for x0, y0, said in labels if abs(x - x0) < _NEAR and abs(y - y0) < _NEAR), None)
+        if near is None:
+            labels.append((x, y, [str(place)]))
+        else:
+            near.append(str(place))
+    for x, y, said in labels:
+        yield _text(x + 7, y + 4, ", ".join(said))
+
+
+def _point(line: PolicyLine, across: _Axis, up: _Axis) -> str:
     assert line.value is not None
     x, y, colour = across.place(_tokens(line)), up.place(line.value), _colour(line)
     said = f"{line.policy}: {number(line.value)}, {_tokens(line):,.0f} tokens, {line.calls:.1f} calls a sample"
@@ -123,7 +140,7 @@ def _point(place: int, line: PolicyLine, across: _Axis, up: _Axis) -> str:
         bar = f'<line x1="{x:.1f}" x2="{x:.1f}" {ends} stroke="{colour}" stroke-opacity=".45"/>'
     fill = "none" if "oracle/" in line.policy else colour
     dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
-    return f"<g><title>{escape(said)}</title>{bar}{dot}{_text(x + 7, y + 4, str(place))}</g>"
+    return f"<g><title>{escape(said)}</title>{bar}{dot}</g>"
 
 
 def _legend(place: int, line: PolicyLine) -> str:
