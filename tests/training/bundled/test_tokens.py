@@ -41,7 +41,7 @@ def test_words_letters_and_ordinals_are_single_tokens(tokenizer) -> None:
             assert len(ids(tokenizer, word)) == 1, (path.name, word)
 
 
-@pytest.mark.parametrize("name", ["captioner", "judge-a", "reader-s", "reader-m", "reader-l"])
+@pytest.mark.parametrize("name", ["captioner", "looker", "judge-a", "reader-s", "reader-m", "reader-l"])
 def test_the_checkpoints_have_this_very_vocabulary(tokenizer, name: str) -> None:
     bundled = transformers.AutoTokenizer.from_pretrained(PROMPTS.parents[2] / "models" / "tiny" / name)
     assert bundled.get_vocab() == tokenizer.get_vocab()

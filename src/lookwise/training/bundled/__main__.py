@@ -17,6 +17,7 @@ __all__ = ["TRAINERS", "main"]
 
 TRAINERS = {
     "captioner": ("lookwise.training.bundled.captioner", "train_captioner"),
+    "looker": ("lookwise.training.bundled.looker", "train_looker"),
     "reader-s": ("lookwise.training.bundled.readers", "train_reader_s"),
     "reader-m": ("lookwise.training.bundled.readers", "train_reader_m"),
     "reader-l": ("lookwise.training.bundled.readers", "train_reader_l"),

@@ -29,7 +29,15 @@ from lookwise.training.bundled.tokens import SPECIALS, build_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["Plan", "new_model", "new_processor", "train_captioner"]
+__all__ = [
+    "Plan",
+    "new_model",
+    "new_processor",
+    "optimizer_of",
+    "pixels_of",
+    "take_steps",
+    "train_captioner",
+]
 
 Say = Callable[[str], None]
 PATCH = 16
@@ -125,7 +133,7 @@ def new_processor(tokenizer: PreTrainedTokenizerFast) -> Any:
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 
-def _pixels(raw: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+def pixels_of(raw: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     """Return photos as the processor would, each moved by up to three pixels and mirrored half of the time."""
     padded = np.pad(raw, ((0, 0), (3, 3), (3, 3), (0, 0)), mode="edge")
     moved = np.empty_like(raw)
@@ -155,7 +163,7 @@ class _Teacher:
 
     def pictures(self, chosen: list[int]) -> tuple[Tensor, Tensor]:
         """Return pixels [batch, 3, SIDE, SIDE] and labels [batch, attributes]."""
-        return _pixels(self.raw[chosen], self.picker), self.labels[chosen]
+        return pixels_of(self.raw[chosen], self.picker), self.labels[chosen]
 
     def texts(self, chosen: list[int]) -> tuple[Tensor, Tensor]:
         """Return token ids and targets [batch, longest], -100 where nothing is to be learnt; padded on the right."""
@@ -179,7 +187,7 @@ class _Teacher:
 # -- training ----------------------------------------------------------------------------------------------------------
 
 
-def _optimizer(modules: Sequence[nn.Module]) -> torch.optim.Optimizer:
+def optimizer_of(modules: Sequence[nn.Module]) -> torch.optim.Optimizer:
     """Return AdamW with decay on matrices and kernels only."""
     parameters = [p for module in modules for p in module.parameters()]
     return torch.optim.AdamW(
@@ -191,7 +199,7 @@ def _optimizer(modules: Sequence[nn.Module]) -> torch.optim.Optimizer:
     )
 
 
-def _steps(
+def take_steps(
     optimizer: torch.optim.Optimizer,
     rates: tuple[float, float],
     steps: int,
@@ -224,7 +232,7 @@ def _tower_alone(model: Any, heads: _Heads, teacher: _Teacher, say: Say | None) 
         pixels, labels = teacher.pictures(teacher.pick())
         return heads.loss(tower(pixels).last_hidden_state, labels)
 
-    _steps(_optimizer([tower, heads]), (plan.tower_rate, plan.tower_rate / 4), plan.tower_steps, loss_of, say)
+    take_steps(optimizer_of([tower, heads]), (plan.tower_rate, plan.tower_rate / 4), plan.tower_steps, loss_of, say)
 
 
 def _together(model: Any, heads: _Heads, teacher: _Teacher, say: Say | None) -> None:
@@ -244,7 +252,7 @@ def _together(model: Any, heads: _Heads, teacher: _Teacher, say: Say | None) -> 
         spoken = nn.functional.cross_entropy(model.lm_head(hidden[:, :-1][keep]), targets[:, 1:][keep])
         return spoken + plan.heads_share * heads.loss(tokens, labels)
 
-    _steps(_optimizer([model, heads]), (plan.joint_rate, plan.joint_rate / 50), plan.joint_steps, loss_of, say)
+    take_steps(optimizer_of([model, heads]), (plan.joint_rate, plan.joint_rate / 50), plan.joint_steps, loss_of, say)
 
 
 def train_captioner(out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:

@@ -37,6 +37,7 @@ __all__ = [
     "draw_line",
     "draw_lines",
     "implied",
+    "variant",
 ]
 
 Value = str | int
@@ -71,7 +72,7 @@ def all_worlds() -> World:
     return replace(in_domain(), categories=in_domain().categories + OUT_OF_DOMAIN)
 
 
-def _variant(product: Product, world: World, rng: random.Random) -> Product:
+def variant(product: Product, world: World, rng: random.Random) -> Product:
     """Return the same product, one that differs in some attributes, or quite another one."""
     fate = rng.random()
     if fate < 0.3:
@@ -139,7 +140,7 @@ def draw_lines(world: World, rng: random.Random, families: Sequence[str]) -> tup
         if name.startswith("photo") and len(layout) > 2 and rng.random() < 0.3:
             continue
         lines.append(draw_line(name, product, world, rng, rng.choice(families)))
-        product = _variant(product, world, rng)
+        product = variant(product, world, rng)
     return tuple(lines)
 
 

@@ -27,7 +27,7 @@ from lookwise.training.bundled.contexts import (
     implied,
 )
 
-__all__ = ["Episode", "Turn", "draw_episode", "fixed_words", "plain_text"]
+__all__ = ["Episode", "Turn", "ask", "asked_as", "draw_episode", "fixed_words", "plain_text"]
 
 LETTERS = "abcdefghijklmnopqrst"
 _ASKED_AS: Mapping[str, tuple[str, ...]] = {"mark": ("mark", "brand", "logo"), "count": ("pack", "count")}
@@ -62,7 +62,8 @@ def _plain(attribute: str, value: Value) -> str:
     return VALUE_WORDS[attribute][value][0]
 
 
-def _asked(attribute: str, rng: random.Random) -> str:
+def asked_as(attribute: str, rng: random.Random) -> str:
+    """Return a word that a question may name an attribute by."""
     return rng.choice(_ASKED_AS.get(attribute, (attribute,)))
 
 
@@ -127,7 +128,7 @@ def _ask_find(lines: Sequence[Line], rng: random.Random) -> Turn:
     line = rng.choice(lines)
     known = [a for a in ATTRIBUTES if a in line.facts]
     attribute = rng.choice(known) if known and rng.random() < 0.8 else rng.choice(ATTRIBUTES)
-    asked = _asked(attribute, rng)
+    asked = asked_as(attribute, rng)
     return Turn("find", rng.choice(_FIND).format(asked=asked, line=line.name), _said(attribute, asked, line))
 
 
@@ -143,7 +144,7 @@ def _ask_compare(lines: Sequence[Line], rng: random.Random) -> Turn:
     one, two = _pair(lines, rng)
     shared = [a for a in ATTRIBUTES if a in one.facts and a in two.facts]
     attribute = rng.choice(shared) if shared and rng.random() < 0.85 else rng.choice(ATTRIBUTES)
-    question = rng.choice(_COMPARE).format(one=one.name, two=two.name, asked=_asked(attribute, rng))
+    question = rng.choice(_COMPARE).format(one=one.name, two=two.name, asked=asked_as(attribute, rng))
     return _judged(question, _verdict(one, two, (attribute,)), "compare", rng)
 
 
@@ -250,9 +251,10 @@ _QUESTIONS: tuple[tuple[float, float, _Asker], ...] = (
 _PAIRED = (_ask_compare, _ask_agree, _ask_differs, _ask_matches, _ask_table, _ask_spell)
 
 
-def _ask(lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
-    open_to = [(d if dense else s, ask) for d, s, ask in _QUESTIONS if len(lines) > 1 or ask not in _PAIRED]
-    return rng.choices([ask for _, ask in open_to], [w for w, _ in open_to])[0](lines, rng)
+def ask(lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
+    """Return a question about the lines; those of a dense context have longer answers."""
+    open_to = [(d if dense else s, one) for d, s, one in _QUESTIONS if len(lines) > 1 or one not in _PAIRED]
+    return rng.choices([one for _, one in open_to], [w for w, _ in open_to])[0](lines, rng)
 
 
 # -- lettered options ------------------------------------------------------------------------------------------------
@@ -285,7 +287,7 @@ def _ask_option(line: Line, options: Sequence[Line], rng: random.Random) -> Turn
     if likely and rng.random() < 0.4:
         attribute = rng.choice(likely)
         found = [o.name for o in options if o.facts.get(attribute) == line.facts[attribute]]
-        question = rng.choice(_OPTION_LIKE).format(asked=_asked(attribute, rng), line=line.name)
+        question = rng.choice(_OPTION_LIKE).format(asked=asked_as(attribute, rng), line=line.name)
         return Turn("option", question + ending, found[0] if found else "none")
     if len(options[0].facts) > 1 and rng.random() < 0.5:
         question = rng.choice(_OPTION_AGREES).format(line=line.name)
@@ -316,7 +318,7 @@ def draw_episode(rng: random.Random, questions: tuple[int, int], families: Seque
     if rng.random() < _OPTIONS_SHARE:
         return _options_episode(world, rng, families, count)
     lines = draw_lines(world, rng, families)
-    return Episode(lines, tuple(_ask(lines, rng, count > 2) for _ in range(count)))
+    return Episode(lines, tuple(ask(lines, rng, count > 2) for _ in range(count)))
 
 
 def plain_text(rng: random.Random) -> str:

@@ -22,7 +22,7 @@ from lookwise.training.bundled.instructions import Episode, draw_episode
 from lookwise.training.bundled.rows import Rows, pad
 from lookwise.training.bundled.seeds import evaluation_seed
 
-__all__ = ["measure", "write_card"]
+__all__ = ["MEANINGS", "load", "measure", "tally", "write_card"]
 
 _DENSE = (4, 4)
 _SINGLE = (1, 1)
@@ -55,12 +55,12 @@ def measure(
         best = model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
         good = best == ids[:, 1:]
         for i, episode in enumerate(drawn):
-            _tally(episode, good[i], weights[i, 1:], right, asked)
+            tally(episode, good[i], weights[i, 1:], right, asked)
     model.train(was_training)
     return {kind: (round(right[kind] / asked[kind], 4), asked[kind]) for kind in sorted(asked)}
 
 
-def _tally(episode: Episode, good: Tensor, weights: Tensor, right: Counter[str], asked: Counter[str]) -> None:
+def tally(episode: Episode, good: Tensor, weights: Tensor, right: Counter[str], asked: Counter[str]) -> None:
     """Count each turn's answer as right when all its tokens are."""
     answers: list[list[bool]] = []
     inside = False
@@ -92,7 +92,7 @@ def write_card(out: Path, facts: Mapping[str, Any], episodes: int) -> None:
     (out / "card.md").write_text(_prose(card), encoding="utf-8")
 
 
-_MEANINGS: Mapping[str, str] = {
+MEANINGS: Mapping[str, str] = {
     "agree": "do two lines agree in all that both state",
     "compare": "is one attribute of two lines the same",
     "copy": "repeat a line, word by word",
@@ -134,5 +134,5 @@ def _prose(card: Mapping[str, Any]) -> str:
     ]
     for kind, (share, n) in card["unseen"].items():
         other = card["held_out_wording"].get(kind)
-        lines.append(f"| {_MEANINGS[kind]} | {n} | {share:.3f} | {f'{other[0]:.3f}' if other else '-'} |")
+        lines.append(f"| {MEANINGS[kind]} | {n} | {share:.3f} | {f'{other[0]:.3f}' if other else '-'} |")
     return "\n".join(lines) + "\n"

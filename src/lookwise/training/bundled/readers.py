@@ -34,12 +34,24 @@ from lookwise.training.bundled.tokens import build_tokenizer, save_tokenizer
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-__all__ = ["SIZES", "Phase", "Size", "train_reader", "train_reader_l", "train_reader_m", "train_reader_s"]
+__all__ = [
+    "MIDDLE",
+    "SIZES",
+    "Agreement",
+    "Phase",
+    "Size",
+    "optimizers_of",
+    "rate_at",
+    "train_reader",
+    "train_reader_l",
+    "train_reader_m",
+    "train_reader_s",
+]
 
 Say = Callable[[str], None]
 _POOL = 8
 """Batches drawn at once and sorted by length, so that little is padded."""
-_MIDDLE = 2
+MIDDLE = 2
 """The layer after which agreement is supervised: one layer to gather a line, one to look into it."""
 
 
@@ -154,7 +166,7 @@ def _new_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
     return model
 
 
-class _Agreement(nn.Module):
+class Agreement(nn.Module):
     """Deep supervision: told from a middle layer, does this word agree with the lines before?  Thrown away after."""
 
     def __init__(self, width: int) -> None:
@@ -170,7 +182,7 @@ class _Agreement(nn.Module):
         return nn.functional.cross_entropy(self.head(self.norm(hidden[keep])), agrees[keep])
 
 
-def _optimizers(model: nn.Module, side: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
+def optimizers_of(model: nn.Module, side: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the layers' matrices, AdamW for the rest."""
     named = dict(model.named_parameters())
     matrices = [p for n, p in named.items() if p.ndim == 2 and "embed" not in n]
@@ -181,13 +193,13 @@ def _optimizers(model: nn.Module, side: nn.Module, rate: float) -> list[torch.op
     ]
 
 
-def _rate_at(step: int, total: int) -> float:
+def rate_at(step: int, total: int) -> float:
     """Return the share of the full rate: a short rise, flat, then a linear fall over the last third."""
     rise, fall = max(1, total // 40), max(1, total // 3)
     return min(1.0, (step + 1) / rise, max(0.02, (total - step) / fall))
 
 
-def _losses(model: LlamaForCausalLM, side: _Agreement, rows: list[Row]) -> tuple[Tensor, Tensor]:
+def _losses(model: LlamaForCausalLM, side: Agreement, rows: list[Row]) -> tuple[Tensor, Tensor]:
     """Return the language-modelling loss (nats per weighted token) and that of the agreement head."""
     ids, weights, agrees = pad(rows)
     out = model.model(input_ids=ids, use_cache=False, output_hidden_states=True)
@@ -195,12 +207,12 @@ def _losses(model: LlamaForCausalLM, side: _Agreement, rows: list[Row]) -> tuple
     keep = weights[:, 1:] > 0
     each = nn.functional.cross_entropy(model.lm_head(hidden[keep]), ids[:, 1:][keep], reduction="none")
     chosen = weights[:, 1:][keep]
-    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states[_MIDDLE], agrees)
+    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states[MIDDLE], agrees)
 
 
 def _run(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, size: Size, seed: int, say: Say | None) -> None:
-    side = _Agreement(size.width)
-    optimizers = _optimizers(model, side, size.rate)
+    side = Agreement(size.width)
+    optimizers = optimizers_of(model, side, size.rate)
     total = sum(p.steps for p in size.phases)
     started = time.monotonic()
     model.train()
@@ -210,7 +222,7 @@ def _run(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, size: Size
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = size.rate * _rate_at(step, total)
+                group["lr"] = size.rate * rate_at(step, total)
             optimizer.step()
             optimizer.zero_grad()
         if say and (step % 100 == 99 or step == total - 1):

@@ -63,8 +63,8 @@ class Rows:
         ids = [self._user, *once, *once, self._end]
         return Row(ids, [0.0] * (len(once) + 1) + [1.0] * (len(once) + 1), [IGNORED] * len(ids))
 
-    def episode(self, episode: Episode) -> Row:
-        """Return a context and its questions as one conversation."""
+    def episode(self, episode: Episode, seen: Sequence[Line] = ()) -> Row:
+        """Return a context and its questions as one conversation; `seen` are lines before it that are not written."""
         ids: list[int] = []
         weights: list[float] = []
         opening = episode.context + "\n"
@@ -75,15 +75,15 @@ class Rows:
             weights += [_CONTEXT_WEIGHT] * len(asked) + [1.0] * len(answer)
             opening = ""
         agrees = [IGNORED] * len(ids)
-        known = self._agreements(episode.lines)
+        known = self._agreements(episode.lines, seen)
         agrees[1 : 1 + len(known)] = known
         return Row(ids, weights, agrees)
 
-    def _agreements(self, lines: Sequence[Line]) -> list[int]:
+    def _agreements(self, lines: Sequence[Line], seen: Sequence[Line]) -> list[int]:
         found: list[int] = []
         for i, line in enumerate(lines):
             for token in self._encode(f"{line.name}: {line.text}\n"):
-                value = agreement(lines[:i], line, self._tokens[token])
+                value = agreement([*seen, *lines[:i]], line, self._tokens[token])
                 found.append(IGNORED if value is None else value)
         return found
 

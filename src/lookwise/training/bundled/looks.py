@@ -1,0 +1,172 @@
+"""What the bundled looker is taught: questions about photos and lines of text, of other kinds than any task's.
+
+In: an `Album`, a random.Random, how many questions.  Out: `Look`s (photos first, then named lines, then questions with
+answers) and, with a tokenizer, their rows of token ids.  A photo is a line that is not written out: whatever is asked
+of lines (instructions.py: find, compare, agree, list, repeat ...) is asked of photos, of photos beside lines, and of
+several photos; and, of a photo beside a line, which of the two tells a thing.  It knows no task and no pixels.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lookwise.bazaar import words
+from lookwise.bazaar.lexicon import NUMBERS
+from lookwise.bazaar.world import VISIBLE, Product, View, draw_product
+from lookwise.training.bundled.contexts import ATTRIBUTES, Line, all_worlds, draw_facts, draw_line, variant
+from lookwise.training.bundled.instructions import Episode, Turn, ask, asked_as, draw_episode
+from lookwise.training.bundled.rows import IGNORED, Row, Rows
+from lookwise.training.bundled.shots import PLACES, Album
+
+__all__ = ["Look", "LookRows", "draw_look", "photo_names"]
+
+_SINGLE: tuple[tuple[str, ...], ...] = ((), ("title",), ("title",), ("query", "title"), ("document",), ("review",))
+_SHARES = {"single": 0.62, "pair": 0.22, "many": 0.16}
+_MANY = (3, 6)
+_WHERE_SHARE = 0.22
+_WHERE_ALL = 0.35
+"""Of those questions: all attributes at once."""
+_NARROW = 0.8
+"""How often a question is about a photo and one thing more."""
+_COUNTED = (*NUMBERS, "five", "six")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Photos by their numbers in an album, what they show as lines that nobody writes, and an episode about all."""
+
+    photos: tuple[int, ...]
+    seen: tuple[Line, ...]
+    episode: Episode
+
+
+def photo_names(count: int) -> tuple[str, ...]:
+    """Return what questions call so many photos, in their order."""
+    return ("photo",) if count == 1 else tuple(f"photo {_COUNTED[i]}" for i in range(count))
+
+
+def _lines_of(views: Sequence[View]) -> tuple[Line, ...]:
+    facts = [{name: value for name in VISIBLE if (value := view.get(name)) is not None} for view in views]
+    captions = [words.caption(view) for view in views]
+    return tuple(Line(*each) for each in zip(photo_names(len(views)), captions, facts, strict=True))
+
+
+def _shown(view: View, rng: random.Random) -> Product:
+    """Draw a product that the photo may be of."""
+    facts = {name: value for name in VISIBLE if (value := view.get(name)) is not None}
+    return draw_product(all_worlds(), rng, **facts)
+
+
+def _spoken_of(view: View, rng: random.Random) -> Product:
+    """Draw a product that a text beside the photo speaks of: the one shown, or one that differs from it."""
+    product = _shown(view, rng)
+    return product if rng.random() < 0.5 else variant(product, all_worlds(), rng)
+
+
+def _single(album: Album, rng: random.Random, families: Sequence[str]) -> tuple[tuple[int, ...], tuple[Line, ...]]:
+    number = album.any(rng)
+    product = _spoken_of(album.views[number], rng)
+    lines = []
+    for name in rng.choice(_SINGLE):
+        lines.append(draw_line(name, product, all_worlds(), rng, rng.choice(families)))
+        product = variant(product, all_worlds(), rng)
+    return (number,), tuple(lines)
+
+
+def _several(album: Album, count: int, rng: random.Random) -> tuple[int, ...]:
+    photos = [album.any(rng)]
+    while len(photos) < count:
+        photos.append(album.like(rng.choice(photos), rng) if rng.random() < 0.7 else album.any(rng))
+    return tuple(photos)
+
+
+def _pair(album: Album, rng: random.Random, families: Sequence[str]) -> tuple[tuple[int, ...], tuple[Line, ...]]:
+    photos = _several(album, 2, rng)
+    if rng.random() < 0.3:
+        return photos, ()
+    spoken = [_spoken_of(album.views[number], rng) for number in photos]
+    names = ("item one", "item two")
+    return photos, tuple(
+        draw_line(name, product, all_worlds(), rng, rng.choice(families))
+        for name, product in zip(names, spoken, strict=True)
+    )
+
+
+def _many(album: Album, rng: random.Random, families: Sequence[str]) -> tuple[tuple[int, ...], tuple[Line, ...]]:
+    """A numbered line for each photo but the last, whose line is an item's title."""
+    photos = _several(album, rng.randint(*_MANY), rng)
+    lines = []
+    for place, number in enumerate(photos[:-1], 1):
+        facts = draw_facts(_spoken_of(album.views[number], rng), 0.25, rng)
+        name, text = words.history_item(place, facts, rng, rng.choice(families)).split(": ", 1)
+        lines.append(Line(name, text, facts))
+    product = _spoken_of(album.views[photos[-1]], rng)
+    return photos, (*lines, draw_line("item", product, all_worlds(), rng, rng.choice(families)))
+
+
+_DRAW = {"single": _single, "pair": _pair, "many": _many}
+
+
+def draw_look(
+    album: Album, rng: random.Random, questions: tuple[int, int], families: Sequence[str] = words.FAMILIES
+) -> Look:
+    """Draw photos, lines beside them and, from the fewest to the most, questions about both."""
+    count = rng.randint(*questions)
+    photos, lines = _DRAW[rng.choices(tuple(_SHARES), tuple(_SHARES.values()))[0]](album, rng, families)
+    seen = _lines_of([album.views[number] for number in photos])
+    turns = tuple(_ask(seen, lines, rng, count > 2) for _ in range(count))
+    return Look(photos, seen, Episode(lines, turns))
+
+
+def _ask(seen: Sequence[Line], lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
+    photo = rng.choice(seen)
+    others = [line for line in (*seen, *lines) if line is not photo]
+    if lines and rng.random() < _WHERE_SHARE:
+        return _where(photo, rng.choice(lines), rng, dense)
+    if not others or rng.random() >= _NARROW:
+        return ask((*seen, *lines), rng, dense)
+    pair = [photo, rng.choice(others)]
+    rng.shuffle(pair)
+    return ask(pair, rng, dense)
+
+
+def _where(photo: Line, line: Line, rng: random.Random, dense: bool) -> Turn:
+    """Ask which of the two tells an attribute, or every one."""
+    names = (photo.name, line.name)
+    offer = f"{names[0]} or {names[1]} or both or neither"
+
+    def answer(attribute: str) -> str:
+        tells = (attribute in photo.facts, attribute in line.facts)
+        return "both" if all(tells) else "neither" if not any(tells) else names[tells.index(True)]
+
+    if dense and rng.random() < _WHERE_ALL:
+        told = " ".join(f"{a} {answer(a)}" for a in ATTRIBUTES)
+        return Turn("where all", f"where are all points: {offer}?", told)
+    attribute = rng.choice(ATTRIBUTES)
+    return Turn("where", f"where is the {asked_as(attribute, rng)}: {offer}?", answer(attribute))
+
+
+class LookRows:
+    """Makes rows of looks, and of episodes without photos, with one tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.rows = Rows(tokenizer)
+        self._image = int(tokenizer.convert_tokens_to_ids("<image>"))
+        self._break: list[int] = tokenizer("\n", add_special_tokens=False)["input_ids"]
+
+    def look(self, look: Look) -> Row:
+        """Return a look as a processor would write it: the photos' places first."""
+        row = self.rows.episode(look.episode, look.seen)
+        held = [self._image] * (PLACES * len(look.photos)) + (self._break if look.episode.lines else [])
+        return Row(
+            [row.ids[0], *held, *row.ids[1:]],
+            [row.weights[0], *[0.0] * len(held), *row.weights[1:]],
+            [IGNORED, *[IGNORED] * len(held), *row.agrees[1:]],
+        )
+
+    def text(self, rng: random.Random, questions: tuple[int, int]) -> Row:
+        """Return an episode without photos."""
+        return self.rows.episode(draw_episode(rng, questions))
