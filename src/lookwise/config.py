@@ -159,7 +159,7 @@ def _named(value: Any, origin: str) -> Mapping[str, str]:
 _POSITIVE = (
     *("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples"),
     *("verifier_rank", "verifier_alpha", "verifier_learning_rate", "verifier_batch", "verifier_epochs"),
-    *("verifier_max_tokens", "processes", "http_concurrency", "fetch_at_once", "fetch_per_host"),
+    *("verifier_max_tokens", "assessor_epochs", "processes", "http_concurrency", "fetch_at_once", "fetch_per_host"),
 )
 _NOT_NEGATIVE = {
     **dict.fromkeys(("samples_train", "samples_val", "samples_test", "samples_ood"), "all; of a generated shop none"),

@@ -71,6 +71,11 @@ class Recipe:
     assessor: str = ""
     """The model whose answers with and without a picture measure its worth; "" is the reader, untuned."""
     assessing: Literal["rank", "generate"] = "rank"
+    assessor_tuned: bool = False
+    """Whether it is tuned first, as readers are, on their half of the samples, from the text alone and with each
+    candidate: a small model answers at chance before that, and then so is what pictures do to its answers."""
+    assessor_epochs: float | None = None
+    """Rounds of that, each of which shows a sample once more than it has candidates; null: the readers'."""
     verifier: str = ""
     """The model that tells that worth beforehand; "" is the reader."""
     verifying: Literal["tuned", "zero-shot"] = "tuned"

@@ -73,6 +73,8 @@ def _tuned(recipe: Recipe) -> Iterator[tuple[str, str, bool]]:
     """Yield each role that is tuned with its base and whether its examples show pictures."""
     if recipe.readers != "zero-shot" and recipe.tune_on:
         yield "reader", recipe.reader, any(name.startswith("visuals:") for name in recipe.tune_on)
+    if recipe.assessor_tuned:
+        yield "assessor", recipe.assessor or recipe.reader, True
     if recipe.teaches_verifier:
         yield "verifier", recipe.verifier or recipe.reader, True
 

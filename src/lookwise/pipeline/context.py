@@ -113,6 +113,11 @@ class Context:
         return (self.home or self.folder) / "models" / name
 
     @property
+    def assessor_folder(self) -> Path:
+        """The folder of the assessor's adapter, where it is tuned."""
+        return (self.home or self.folder) / "adapters" / "assessor"
+
+    @property
     def verifier_folder(self) -> Path:
         """The folder of the verifier's adapter."""
         return (self.home or self.folder) / "adapters" / "verifier"
@@ -127,6 +132,8 @@ class Context:
         names = scratch_models(self.recipe).get(stage)
         if names is not None:
             return all((self.model_folder(name) / "card.json").is_file() for name in names)
+        if stage == "assessor":
+            return not self.recipe.assessor_tuned or (self.assessor_folder / "card.json").is_file()
         if stage == "verifier":
             return not self.recipe.teaches_verifier or (self.verifier_folder / "card.json").is_file()
         if stage in ("gates", "policies") and not self.recipe.shows_pictures:

@@ -94,7 +94,8 @@ class Demand:
     @property
     def shared(self) -> int:
         """Answers of the untuned reader that are known since they were measured."""
-        if self.recipe.readers == "tuned" or (self.recipe.assessor or self.recipe.reader) != self.recipe.reader:
+        recipe = self.recipe
+        if recipe.assessor_tuned or recipe.readers == "tuned" or (recipe.assessor or recipe.reader) != recipe.reader:
             return 0
         return max(self.measured.different.count + self.answers.different.count - self._both.count, 0)
 

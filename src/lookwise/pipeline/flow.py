@@ -20,6 +20,7 @@ from lookwise import __version__
 from lookwise.errors import RunError, UsageError, nearest
 from lookwise.inference import Display, Team
 from lookwise.pipeline import (
+    assessor_steps,
     data_steps,
     export_steps,
     fetch_steps,
@@ -53,6 +54,7 @@ STEPS: Mapping[str, Step] = {
     "text_models": scratch_steps.text_models,
     "ballots": picture_steps.ballots,
     "utilities": data_steps.utilities,
+    "assessor": assessor_steps.assessor,
     "measured": utility_steps.measured,
     "verifier": utility_steps.verifier,
     "predicted": utility_steps.predicted,

@@ -1,6 +1,6 @@
-"""A recipe's settings as the tuner takes them: the readers' and the verifier's.
+"""A recipe's settings as the tuner takes them: the readers', the assessor's and the verifier's.
 
-In: a recipe.  Out: `TuneSettings`, and the `Fleet` of processes.  A setting of the verifier that the recipe leaves open
+In: a recipe.  Out: `TuneSettings`, and the `Fleet` of processes.  A setting of the others that the recipe leaves open
 is the readers'.
 """
 
@@ -12,7 +12,7 @@ from lookwise.recipe import Recipe
 from lookwise.training.launch import Fleet
 from lookwise.training.settings import TuneSettings
 
-__all__ = ["fleet", "reader_settings", "verifier_settings"]
+__all__ = ["assessor_settings", "fleet", "reader_settings", "verifier_settings"]
 
 
 def fleet(recipe: Recipe) -> Fleet:
@@ -37,6 +37,12 @@ def reader_settings(recipe: Recipe) -> TuneSettings:
         quantized=recipe.quantized,
         remote_code=recipe.may_run_code(recipe.reader),
     )
+
+
+def assessor_settings(recipe: Recipe) -> TuneSettings:
+    """Return how the assessor is tuned, where it is."""
+    settings = replace(reader_settings(recipe), remote_code=recipe.may_run_code(recipe.assessor or recipe.reader))
+    return settings if recipe.assessor_epochs is None else replace(settings, epochs=recipe.assessor_epochs)
 
 
 _OWN = ("rank", "alpha", "dropout", "learning_rate", "batch", "epochs", "warmup", "head", "max_tokens")

@@ -82,6 +82,8 @@ def measured(context: Context) -> None:
     samples = [s for s in to_measure(context) if s.visuals]
     want = None if recipe.assessing == "rank" else Generate(max_new_tokens=SHORT)
     spec = recipe.assessor or recipe.reader
+    if recipe.assessor_tuned:
+        spec = f"{context.spec(spec)}+{context.assessor_folder}"
     stage = VisualUtility(context.tasks, "assessor", spec, want, rule=recipe.rule)
     models = {"assessor": context.source("assessor", spec)}
     rows = context.ask(stage, samples, models)
@@ -182,10 +184,9 @@ def curve(context: Context, *, in_answers: bool = False) -> list[Look]:
 def gates(context: Context) -> None:
     """Write gates.json: the verifier's scores, its cost curve and threshold, and every policy's choices."""
     tested = {s.id for s in context.samples(context.recipe.test_splits)}
-    known: dict[str, list[Utility]] = {
-        "truth": [row for row in context.read("utilities", Utility) if row.sample_id in tested],
-        "measured": [row for row in context.read("measured", Utility) if row.sample_id in tested],
-    }
+    truth = [row for row in context.read("utilities", Utility) if row.sample_id in tested]
+    ours = [row for row in context.read("measured", Utility) if row.sample_id in tested]
+    known: dict[str, list[Utility]] = {"truth": truth, "measured": _of_kinds(ours, truth)}
     said = [row for row in context.read("predicted", Utility) if row.sample_id in tested]
     shown: dict[str, list[Evidence]] = {p.name: [] for p in context.policies if p.form == "visuals"}
     for row in context.read("evidence", Evidence):
@@ -215,6 +216,12 @@ def gates(context: Context) -> None:
             }
         ),
     )
+
+
+def _of_kinds(rows: Sequence[Utility], truth: Sequence[Utility]) -> list[Utility]:
+    """Return the rows with the kinds that their pictures truly are of, where that is known."""
+    kinds = {(row.sample_id, row.slot, row.candidate): row.kind for row in truth}
+    return [replace(row, kind=kinds.get((row.sample_id, row.slot, row.candidate))) for row in rows]
 
 
 def _verifier_record(score: VerifierScore) -> dict[str, Any]:
