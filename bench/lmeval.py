@@ -14,8 +14,10 @@ option's tokens after `QUESTION\\nAnswer:`; the checkpoint's chat template adds 
     rows/s    rows over the seconds spent in lm_eval's own `loglikelihood` (tokenising included, loading not), and in
               Lookwise's `run_stage` of the answers (opening the model and storing replies included)
 
-Sides take turns, every round anew; printed are the medians, the ratios, and how many rows both answered alike.  Every
-option's score must agree to 1e-2 (float32 sums in another order), else the comparison means nothing and it fails.
+Both have OMP_NUM_THREADS threads of one process (our command would by itself use a copy of a small model on every core;
+--copies 0 lets it).  Sides take turns, every round anew; printed are the medians, the ratios, and how many rows both
+answered alike.  Every option's score must agree to 1e-2 (float32 sums in another order), else the comparison means
+nothing and it fails.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ def save_model(folder: Path, width: int, texts: list[str]) -> Path:
     return folder
 
 
-def write_tasks(work: Path, model: Path, asked: list[str], offered: list[str], right: list[int]) -> None:
+def write_tasks(work: Path, model: Path, asked: list[str], offered: list[str], right: list[int], copies: int) -> None:
     """Write the questions for both sides: a JSONL file with a task of lm_eval, a table with its description."""
     lines = [
         {"question": q, "answer": r, "gold": offered[r], "split": "test"} for q, r in zip(asked, right, strict=True)
@@ -125,7 +127,13 @@ def write_tasks(work: Path, model: Path, asked: list[str], offered: list[str], r
         "labels": offered,
         "gold": "gold",
         "split": "split",
-        "recipe": {"reader": f"hf:{model}", "readers": "zero-shot", "policies": ["none"], "device": "cpu"},
+        "recipe": {
+            "reader": f"hf:{model}",
+            "readers": "zero-shot",
+            "policies": ["none"],
+            "device": "cpu",
+            "copies": copies,
+        },
     }
     (work / f"{NAME}.yaml").write_text(json.dumps(own))
 
@@ -239,13 +247,14 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=148, help="words of a question, each one token")
     parser.add_argument("--width", type=int, default=256, help="of the Llama, which has ten layers")
     parser.add_argument("--batch", type=int, default=16, help="lm_eval's batch size")
+    parser.add_argument("--copies", type=int, default=1, help="of the model in our command; 1 is one core, as theirs")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         asked, offered, right = questions(args.rows, args.options, args.words, seed=1)
         model = save_model(work / "model", args.width, asked + offered)
-        write_tasks(work, model, asked, offered, right)
+        write_tasks(work, model, asked, offered, right, args.copies)
         print(
             f"{args.rows} rows, {args.options} options; Llama of {parameters(model):,} parameters, 10 layers, float32"
         )
