@@ -16,6 +16,7 @@ from lookwise.inference import ModelSource
 from lookwise.media import is_url
 from lookwise.message import Media
 from lookwise.model import Generate
+from lookwise.models.open import ModelOptions
 from lookwise.pipeline.context import Context, by_sample, slug
 from lookwise.pipeline.tuning import fleet, reader_settings
 from lookwise.pipeline.utility_steps import readers_half
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["adapter_folder", "adapters", "ask_readers", "evidence_by_policy", "predictions", "readers"]
 
-_SMALL = 20_000_000
-"""Parameters up to which several readers are tuned at a time."""
 Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
 """policy -> sample id -> slot -> caption."""
 Pictures = Mapping[str, Mapping[str, tuple[Media, ...]]]
@@ -132,13 +131,10 @@ def _letters(examples: Sequence[Example]) -> int:
 
 def _small(context: Context) -> bool:
     """Return whether the reader leaves most of a core's neighbours idle: a small one, and no accelerator."""
-    from lookwise.models.hf.device import cuda_works
-    from lookwise.models.need import need_of
-    from lookwise.models.place import locate
+    from lookwise.models.hf.copies import is_small
 
-    spec, code = context.recipe.reader, context.recipe.may_run_code(context.recipe.reader)
-    place = None if cuda_works() else locate(context.spec(spec), fetch=False, remote_code=code)
-    return place is not None and need_of(place, 4).parameters <= _SMALL
+    spec = context.recipe.reader
+    return is_small(context.spec(spec), ModelOptions(remote_code=context.recipe.may_run_code(spec)))
 
 
 def readers(context: Context) -> list[tuple[Reader, str]]:
