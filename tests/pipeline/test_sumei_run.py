@@ -70,6 +70,12 @@ def test_worth_is_measured_where_needed_and_predicted_where_looked(finished: Pat
     assert all(r.probability is not None and 0.25 < r.probability < 1 for r in predicted)
 
 
+def test_a_limit_makes_no_split_that_the_recipe_has_not(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "limited"
+    assert main(["run", str(recipe), "--out", str(out), "--limit", "2", "--until", "samples"]) == 0
+    assert Counter(s.split for s in rows(out, "samples", Sample)) == {"train": 2, "val": 4, "test": 4}
+
+
 def test_policies_show_what_they_choose(finished: Path) -> None:
     shown = Counter(r.policy for r in rows(finished, "evidence", Evidence) if r.kind == "image")
     products = sum(len({v.slot for v in s.visuals}) for s in rows(finished, "samples", Sample) if s.split == "test")

@@ -182,6 +182,7 @@ def _generated(recipe: Recipe) -> dict[str, int]:
 
 
 def limited(recipe: Recipe, limit: int) -> Recipe:
-    """Return the recipe with at most `limit` samples per task and split."""
-    cut = {f"samples_{split}": min(n, limit) if n else limit for split, n in recipe.samples.items()}
+    """Return the recipe with at most `limit` samples per task and split; a split that the shop lacks stays absent."""
+    every = 0 if _kind(recipe) == "bazaar" else limit
+    cut = {f"samples_{split}": min(n, limit) if n else every for split, n in recipe.samples.items()}
     return replace(recipe, **cut)  # type: ignore[arg-type]
