@@ -49,6 +49,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "captioner": "scripted:first",
         "judges": '{a: "scripted:yes", b: "scripted:no", c: "scripted:yes"}',
         **dict.fromkeys(("assessor", "verifier", "reader"), f"hf:{model}"),
+        "assessor_tuned": "false",
+        "verifier_epochs": "1",
         "epochs": "1",
         "batch": "4",
         "max_tokens": "512",
