@@ -152,6 +152,7 @@ def test_faults_become_rows_with_reasons(server: ChatServer, recipe: Path, tmp_p
         (["captioner=http://h/v1"], "no model is named"),
         (["budget_requests=-1"], "0 (no limit) or positive"),
         (["captioner=http://h/v1#eye", "budget_money=1"], "?price=IN/OUT"),
+        (["verifier=http://h/v1#eye", "budget_money=1"], "'eye' on http://h/v1 costs"),
         (["captioner=http://h/v1?key=NO_SUCH_VARIABLE#eye"], "NO_SUCH_VARIABLE is not set"),
     ],
 )

@@ -42,5 +42,6 @@ def opened_budget(recipe: Recipe, replies: ReplyStore, run: str) -> Budget:
 
 def _endpoints(recipe: Recipe) -> Mapping[str, Endpoint]:
     """Return the run's models on servers, by the names under which stages ask them."""
-    specs = {"captioner": recipe.captioner, **recipe.judges, "reader": recipe.reader}
+    weighing = {"assessor": recipe.assessor or recipe.reader, "verifier": recipe.verifier or recipe.reader}
+    specs = {"captioner": recipe.captioner, **recipe.judges, "reader": recipe.reader, **weighing}
     return {name: parse(spec) for name, spec in specs.items() if is_remote(spec)}
