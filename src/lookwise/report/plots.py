@@ -16,8 +16,8 @@ from lookwise.report.words import number
 
 __all__ = ["cost_charts"]
 
-_WIDTH, _HEIGHT = 480, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 190, 28, 40
+_WIDTH, _HEIGHT = 510, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 220, 28, 40
 """Room for the axis, the list of policies, the title, and the axis below."""
 _NEAR = 9.0
 """Pixels within which points share one label."""

@@ -63,7 +63,8 @@ def adapt(model: Any, settings: TuneSettings, name: str) -> tuple[PeftModel, dic
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if settings.quantized:
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        prepare: Any = prepare_model_for_kbit_training  # not typed there
+        model = prepare(model, use_gradient_checkpointing=False)
     chosen = places(model, settings, name)
     untied = untie(model) if settings.head else False
     config = LoraConfig(
