@@ -77,7 +77,7 @@ def wording(record: Mapping[str, Any]) -> str:
     said = [f"wording of {use}: {' and '.join(whose)}" for use, whose in others.items() if whose]
     ours = [use for use, whose in others.items() if not whose]
     if not said:
-        return "own wording"
+        return "prompts in our own wording"
     return "; ".join([*said, f"own wording of {', '.join(ours)}"] if ours else said)
 
 
