@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -384,6 +385,23 @@ def test_closing_drops_what_is_under_way(server: ChatServer, opened: Opened) -> 
         model.answer(many(1))
     assert not [t for t in threading.enumerate() if t.name == "lookwise-http"]
     gc.collect()
+
+
+def test_no_more_is_sent_than_the_store_keeps_up_with(server: ChatServer, opened: Opened) -> None:
+    stored = 0
+    with closing(opened(concurrency=3).stream(many(20))) as groups:
+        for group in groups:
+            time.sleep(0.05)  # a slow disk: the server answers at once
+            assert len(server.asked) - stored <= 3
+            stored += len(group)
+    assert stored == len(server.asked) == 20
+
+
+def test_a_stop_ends_a_stream_of_one_at_a_time(server: ChatServer, opened: Opened) -> None:
+    server.script = lambda asked: Answer({"error": "no such key"}, 401)
+    with pytest.raises(ModelError, match="401"):
+        opened(concurrency=1).answer(many(4))
+    assert len(server.asked) == 1
 
 
 def test_it_works_inside_a_running_event_loop(server: ChatServer, opened: Opened) -> None:

@@ -2,7 +2,8 @@
 
 In: an endpoint, a key, limits.  Out: replies as they arrive (`stream`), or a batch's in order (`answer`).  One thread
 runs an event loop for as long as the model is open, so that it works under any caller.  What has arrived is handed on
-before an error is raised: the loop stores it, and nothing that was paid for is asked again.
+before an error is raised: the loop stores it, and nothing that was paid for is asked again.  Never more requests are
+sent and not yet stored than `concurrency`, however slow the disk: so much, and no more, a killed run can lose.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -45,7 +46,7 @@ class HttpModel:
         patience: Patience | None = None,
         polls: tuple[float, float] = batches.POLLS,
     ) -> None:
-        self._endpoint, self._polls = endpoint, polls
+        self._endpoint, self._polls, self._most = endpoint, polls, max(1, concurrency)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lookwise-http", daemon=True)
         self._thread.start()
@@ -81,14 +82,20 @@ class HttpModel:
         return tokens_of(request, self._endpoint.frames)
 
     def stream(self, batch: Sequence[Request]) -> Generator[Group, None, None]:
-        """Yield replies with their places in the batch, in groups as they arrive; raise once all that came is out."""
+        """Yield replies with their places in the batch, in groups as they arrive; raise once all that came is out.
+
+        Who asks for the next group has stored the last: only then is its room given to further requests.
+        """
         if self._closed:
             raise ModelError(f"model {self.name!r} is closed; open it again")
         arrived: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
-        work = self._soon(self._work(list(batch), arrived))
+        room = asyncio.Semaphore(self._most)
+        work = self._soon(self._work(list(batch), arrived, room))
         try:
-            while (group := arrived.get()) is not None:
+            for group in _groups(arrived):
                 yield group
+                if not self._closed:
+                    self._loop.call_soon_threadsafe(_release, room, len(group))
             work.result()
         finally:
             work.cancel()
@@ -122,27 +129,32 @@ class HttpModel:
         await self._client.aclose()
         await self._loop.shutdown_default_executor()
 
-    async def _work(self, batch: list[Request], arrived: queue.SimpleQueue[Group | None]) -> None:
+    async def _work(
+        self, batch: list[Request], arrived: queue.SimpleQueue[Group | None], room: asyncio.Semaphore
+    ) -> None:
         self._client.stopped = None
         try:
             if self._endpoint.mode == "batch":
                 await batches.run(self._endpoint, self._client, self._asker, batch, arrived.put, self._polls)
             else:
-                await self._chat(batch, arrived)
+                await self._chat(batch, arrived, room)
         finally:
             arrived.put(None)
 
-    async def _chat(self, batch: list[Request], arrived: queue.SimpleQueue[Group | None]) -> None:
+    async def _chat(
+        self, batch: list[Request], arrived: queue.SimpleQueue[Group | None], room: asyncio.Semaphore
+    ) -> None:
         """Send every request as soon as the pace allows; after an error of the whole run, await what is under way."""
         client = self._client
         tasks: set[asyncio.Task[None]] = set()
         try:
             for i, request in enumerate(batch):
+                await room.acquire()
                 await client.pace.enter()
                 if client.stopped is not None:
                     await client.pace.leave()
                     break
-                task = asyncio.create_task(self._one(i, request, arrived))
+                task = asyncio.create_task(self._one(i, request, arrived, room))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             await asyncio.gather(*tasks)
@@ -152,13 +164,33 @@ class HttpModel:
         if client.stopped is not None:
             raise client.stopped
 
-    async def _one(self, i: int, request: Request, arrived: queue.SimpleQueue[Group | None]) -> None:
+    async def _one(
+        self, i: int, request: Request, arrived: queue.SimpleQueue[Group | None], room: asyncio.Semaphore
+    ) -> None:
         client = self._client
         try:
             arrived.put([(i, await self._asker.reply(request))])
         except LookwiseError as error:  # the whole run's: nothing more is sent, and this request stays unanswered
             client.stopped = client.stopped or error
+            room.release()
         except Exception as fault:  # noqa: BLE001 - whatever one request provokes must not spoil the others
             arrived.put([(i, failed(fault))])
         finally:
             await client.pace.leave()
+
+
+def _groups(arrived: queue.SimpleQueue[Group | None]) -> Iterator[Group]:
+    """Yield all that has arrived at once as one group, so that a store which lags behind commits seldom."""
+    while (group := arrived.get()) is not None:
+        while not arrived.empty():
+            more = arrived.get()
+            if more is None:
+                yield group
+                return
+            group = [*group, *more]
+        yield group
+
+
+def _release(room: asyncio.Semaphore, count: int) -> None:
+    for _ in range(count):
+        room.release()
