@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 from lookwise.benchmarks.catalog import find_task
 from lookwise.benchmarks.gains import gain_record, gains
@@ -105,3 +106,10 @@ def test_records_are_json():
     assert gain.n == 0
     assert gain_record(gain)["low"] is None
     json.dumps(gain_record(gain), allow_nan=False)
+
+
+def test_a_side_of_one_answer_marks_the_comparison():
+    stuck = [replace(p, answer="A") for p in side("none", "none", 0)]
+    found = asked(gains(TASK, SAMPLES, [*stuck, *side("captions:vote", "captions:vote", 50)]))
+    assert [g.one_sided for g in found.values()] == [True]
+    assert not any(g.one_sided for g in gains(TASK, SAMPLES, TUNED))

@@ -37,6 +37,7 @@ def gain(task: str, question: str, policy: str, against: str, value: float | Non
         "wins": 40,
         "losses": 11,
         "n": 400,
+        "one_sided": False,
         **more,
     }
 
@@ -96,6 +97,15 @@ def test_the_page_opens_with_the_answer(folder: Path) -> None:
     text = page_text(folder)
     assert text.count('<td class="pays"') == len(TASKS)
     assert text.index("Does looking pay?") < text.index("mmecinstruct, test (in domain)")
+
+
+def test_a_reader_of_one_answer_is_marked(folder: Path) -> None:
+    told = [*RECORDS[:-1], {**RECORDS[0], "task": "mmecinstruct/multiclass_product_classification", "one_sided": True}]
+    (folder / "gains.json").write_text(json.dumps(told), encoding="utf-8")
+    out = io.StringIO()
+    show(folder, Console(file=out, width=132, highlight=False))
+    assert out.getvalue().count("+.210±.05*!") == 1
+    assert page_text(folder).count('class="pays odd"') == 1
 
 
 def test_a_run_of_before_has_no_such_table(run_folder: Path) -> None:

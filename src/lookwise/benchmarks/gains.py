@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
-from lookwise.benchmarks.scores import compare_predictions
+from lookwise.benchmarks.scores import ONE_SIDED, commonest_answer, compare_predictions, read_prediction
 from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
@@ -37,7 +37,8 @@ class Gain:
     """How much better `policy` scores than `against`, by the task's primary metric, with its 95 % interval.
 
     `tuned_on` and `against_tuned_on` say which readers answered; `wins` and `losses` count samples that only the first
-    or only the second got right.  nan where nothing could be scored.
+    or only the second got right.  nan where nothing could be scored.  `one_sided`: one of the two gave one answer in
+    over 95 % of the samples, so that the difference may tell of its tuning rather than of pictures.
     """
 
     benchmark: str
@@ -56,6 +57,7 @@ class Gain:
     wins: int
     losses: int
     n: int
+    one_sided: bool
 
 
 class _Side(NamedTuple):
@@ -81,6 +83,7 @@ def gains(
     for p in predictions:
         if p.task in (task.name, task.short):
             sides.setdefault(_Side(p.split, p.reader or p.model, p.tuned_on, p.policy), []).append(p)
+    lopsided = {side: _one_sided(task, samples, mine, rule) for side, mine in sides.items()}
     found = []
     for question, a, b in _questions(list(sides)):
         difference = compare_predictions(
@@ -104,9 +107,15 @@ def gains(
                 wins=difference.only_a,
                 losses=difference.only_b,
                 n=difference.n,
+                one_sided=lopsided[a] or lopsided[b],
             )
         )
     return found
+
+
+def _one_sided(task: Task, samples: Mapping[str, Sample], predictions: Sequence[Prediction], rule: Rule) -> bool:
+    asked = [p for p in predictions if samples[p.sample_id].target is not None]
+    return commonest_answer(read_prediction(task, samples[p.sample_id], p, rule) for p in asked)[1] > ONE_SIDED
 
 
 def gain_record(gain: Gain) -> dict[str, Any]:

@@ -30,6 +30,7 @@ __all__ = [
     "Pair",
     "Score",
     "blank_score",
+    "commonest_answer",
     "compare_predictions",
     "grouped",
     "read_prediction",
@@ -208,6 +209,15 @@ def compare_predictions(
     return compare(gold, *columns, score, seed=seed, resamples=resamples)
 
 
+def commonest_answer(answers: Iterable[str | None]) -> tuple[str | None, float]:
+    """Return the most frequent answer and its share of the answers read; None and nan where none was read."""
+    counts = Counter(answer for answer in answers if answer is not None)
+    if not counts:
+        return None, math.nan
+    commonest = min(counts, key=lambda answer: (-counts[answer], answer))
+    return commonest, counts[commonest] / counts.total()
+
+
 def record(score: Score) -> dict[str, Any]:
     """Return a score as JSON values: nan is null, published cells are {system, value, source, note}."""
     values = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(score).items()}
@@ -267,9 +277,7 @@ def _baseline(
 
 def _scores(task: Task, group: Group, pairs: Sequence[Pair], blank: Score, resamples: int) -> Iterator[Score]:
     gold, answers = [p.gold for p in pairs], [p.answer for p in pairs]
-    counts = Counter(a for a in answers if a is not None)
-    commonest = min(counts, key=lambda a: (-counts[a], a)) if counts else None
-    share = counts[commonest] / counts.total() if commonest is not None else math.nan
+    commonest, share = commonest_answer(answers)
     baseline = group.policy == MAJORITY
     common = replace(
         blank,

@@ -18,7 +18,8 @@ Record = Mapping[str, Any]
 Verdict = Literal["pays", "costs", "unclear"]
 GAIN_NOTE = (
     "each side answered by the reader tuned on it; difference of the two scores on the same samples, ± half of "
-    "its 95 % interval, not corrected for the number of comparisons; marked (*, colour): its interval is clear of zero"
+    "its 95 % interval, not corrected for the number of comparisons; marked (*, colour): its interval is clear of "
+    "zero; !: one of the two gave one answer in over 95 % of the samples, so its tuning may be what differs"
 )
 _TITLES = {
     "text": "against text alone",
@@ -38,6 +39,7 @@ class GainCell:
     n: int
     wins: int
     losses: int
+    one_sided: bool
 
     @property
     def verdict(self) -> Verdict:
@@ -103,4 +105,6 @@ def _label(record: Record, several: bool) -> str:
 
 
 def _cell(r: Record) -> GainCell:
-    return GainCell(r["value"], r["low"], r["high"], int(r["n"]), int(r["wins"]), int(r["losses"]))
+    return GainCell(
+        r["value"], r["low"], r["high"], int(r["n"]), int(r["wins"]), int(r["losses"]), bool(r.get("one_sided"))
+    )

@@ -195,8 +195,9 @@ def _gain_cell(cell: GainCell | None) -> str:
     if cell.low is not None and cell.high is not None:
         said.insert(0, f"{change(cell.low)} to {change(cell.high)}")
         half = _element("small", spread(cell.low, cell.high))
+    odd = " odd" if cell.one_sided else ""
     title = escape("; ".join(said))
-    return f'<td class="{cell.verdict}" title="{title}">{escape(change(cell.value))}{half}</td>'
+    return f'<td class="{cell.verdict}{odd}" title="{title}">{escape(change(cell.value))}{half}</td>'
 
 
 def _beside(lines: Sequence[BesideLine]) -> str:

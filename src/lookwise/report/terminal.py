@@ -131,7 +131,7 @@ def _gain_cell(cell: GainCell | None) -> Text:
     text = Text(change(cell.value), style=style)
     if cell.low is not None and cell.high is not None:
         text.append(spread(cell.low, cell.high), "dim")
-    return text.append(mark)
+    return text.append(mark).append("!" if cell.one_sided else "", "yellow")
 
 
 def _cut(widths: Sequence[int], room: int) -> Iterator[range]:
