@@ -108,6 +108,15 @@ def test_random_shows_as_many_as_its_model_and_does_not_see_which(labels: list[l
     assert chosen("visuals:random@predicted", replace(known, predicted=turned)) == dealt
 
 
+def test_what_random_deals_out_is_not_lost_on_samples_without_pictures() -> None:
+    half = [s if i % 2 else replace(s, visuals=()) for i, s in enumerate(SAMPLES)]
+    for seed in range(20):
+        known = replace(KNOWN, seed=seed)
+        dealt = chosen_candidates(parse_policy("visuals:random@always"), half, known)
+        assert sum(map(len, dealt.values())) == N // 2
+        assert dealt.keys() == {s.id for s in half}
+
+
 @given(st.sampled_from(["always", "all", "predicted", "predicted/highest", "predicted/threshold", "predicted/top-2"]))
 def test_no_selector_but_the_oracles_reads_a_target_or_a_measurement(selector: str) -> None:
     policy = parse_policy(f"visuals:{selector}")

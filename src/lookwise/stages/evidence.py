@@ -277,11 +277,15 @@ _CHOICES: Mapping[str, Choice] = {"always": _first, "all": _all, "predicted": _p
 def _scattered(
     samples: Sequence[Sample], like: Mapping[str, tuple[int, ...]], seed: int, name: str
 ) -> dict[str, tuple[int, ...]]:
-    """Return as many candidates as `like` has, dealt out blindly: its counts go to other samples of the same group."""
+    """Return as many candidates as `like` has, dealt out blindly: its counts go to other samples of the same group.
+
+    Samples without pictures take no part: what fell to them would be lost.
+    """
     groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
-        groups[(sample.task, sample.split)].append(sample)
-    dealt: dict[str, tuple[int, ...]] = {}
+        if sample.candidates:
+            groups[(sample.task, sample.split)].append(sample)
+    dealt: dict[str, tuple[int, ...]] = {sample.id: () for sample in samples}
     for (task, split), mine in sorted(groups.items()):
         rng = random.Random(f"{seed}/{name}/{task}/{split}")
         counts = sorted(len(like[sample.id]) for sample in mine)
