@@ -110,6 +110,13 @@ def test_an_unparsed_reply_gives_no_label(text: str, seen: str) -> None:
         assert row.gain is None
 
 
+def test_capitals_do_not_make_a_written_answer_wrong() -> None:
+    question = EXAMPLES["ecommmmu/binary_question_answering"]
+    rows = read(replace(WRITTEN, gains=False), question, all_alike(Reply("Yes"), ctext=Reply("no")))
+    assert question.target == "yes"
+    assert {row.label for row in rows} == {"helpful"}
+
+
 def test_a_written_answer_gives_the_label_and_the_ranking_beside_it_the_gain() -> None:
     said = {shown: [Reply("no"), ranked(-0.1, -4.0)] for shown in map(str, range(CANDIDATES))}
     rows = read(WRITTEN, ASKED, {"text": [Reply("yes"), ranked(-0.7, -0.7)], **said})

@@ -86,7 +86,7 @@ class VisualUtility:
         answer, reason = self._answer(sample, said)
         ranked = next((one.reply for one in answered if isinstance(one.ask.request.want, Rank)), None)
         return _Outcome(
-            right=None if answer is None else answer == sample.target,
+            right=None if answer is None else answer.casefold() == str(sample.target).casefold(),  # as published
             target=None if ranked is None else _log_share(ranked, self._place(sample)),
             reason=reason,
             model=said.fingerprint,
