@@ -75,3 +75,11 @@ def test_nothing_to_choose_by_never_looks():
     (never,) = cost_curve({}, {"s": [row(0, gain=1.0)]})
     assert (never.looked, never.worth, never.n) == (0.0, 0.0, 1)
     assert threshold_at(cost_curve({"s": [row(0, probability=0.9)]}, {"s": [row(0, gain=-1.0)]})) == math.inf
+
+
+def test_a_look_of_unknown_worth_is_no_look_that_gains_nothing():
+    predicted = {name: [row(0, probability=0.9), row(1, probability=0.2)] for name in "abc"}
+    known = {"a": [row(0), row(1, "helpful", 1.0)], "b": [row(0, "helpful", 2.0)], "c": [row(0), row(1)]}
+    always, never = cost_curve(predicted, known)
+    assert (always.looked, always.worth, always.n) == (1.0, 2.0, 1)
+    assert never.n == 1

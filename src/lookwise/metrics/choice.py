@@ -74,16 +74,19 @@ class Look:
 def cost_curve(predicted: Mapping[str, Sequence[Utility]], known: Mapping[str, Sequence[Utility]]) -> list[Look]:
     """Return the gate at every threshold that changes it, from always looking to never (a threshold of infinity).
 
-    A sample counts when its likeliest candidate has a known worth; samples with nothing predicted are never looked at.
+    A sample counts when its likeliest candidate has a known worth; where it has none (a picture that nobody could
+    open), what a look gains is not known.  Samples with nothing predicted are never looked at.
     """
     reached: list[tuple[float, float]] = []
     n = 0
     for sample, rows in known.items():
-        mine = by_candidate(rows)
-        n += bool(mine)
-        for i in likeliest(predicted.get(sample, ())):
+        mine = {i: row for i, row in by_candidate(rows).items() if row.gain is not None or row.label is not None}
+        said = predicted.get(sample, ())
+        first = likeliest(said)
+        n += bool(mine) and (not first or first[0] in mine)
+        for i in first:
             if i in mine:
-                probability = by_candidate(predicted[sample])[i].probability
+                probability = by_candidate(said)[i].probability
                 assert probability is not None
                 reached.append((probability, worth(mine[i])))
     if not n:
