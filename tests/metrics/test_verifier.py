@@ -1,6 +1,7 @@
 """A verifier's scores, by hand and against scikit-learn."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -50,3 +51,11 @@ def test_kinds_narrow_it_to_pictures_that_are_all_of_them():
     assert verifier_score(predicted, known, ("view", "detail", "use")).auc == 1.0
     assert verifier_score(predicted, known, ("blank",)).n == 0
     assert math.isnan(verifier_score([], []).error)
+
+
+def test_judgements_without_probability_are_counted_with_what_they_judge():
+    known = [row("a", "helpful"), row("b", "redundant")]
+    written = [replace(row(name, "helpful", 0.5), probability=None) for name in "ab"]
+    score = verifier_score(written, known)
+    assert (score.n, score.helpful, score.bins) == (2, 1, ())
+    assert math.isnan(score.auc)

@@ -33,9 +33,9 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class VerifierScore:
-    """`n` candidates with a prediction and a known label; nan where one of the two classes is missing.
+    """`n` candidates with a prediction and a known label, of which `helpful` are; nan where a class is missing.
 
-    `error` is the expected calibration error: the mean over candidates of |predicted - helpful| of their bin.
+    Area, error and bins are of those with a probability; a verifier that only writes gives none.  `error` is the expected calibration error: the mean over candidates of |predicted - helpful| of their bin.
     `confusion[known, predicted]` counts labels; unreadable predictions are not in it, but in `unread`.
     """
 
@@ -59,12 +59,13 @@ def verifier_score(
     }
     pairs: list[tuple[float, bool]] = []
     confusion: Counter[tuple[str, str]] = Counter()
-    n = unread = 0
+    n = helpful = unread = 0
     for row in predicted:
         label = labels.get((row.sample_id, row.slot, row.candidate))
         if label is None:
             continue
         n += 1
+        helpful += label == "helpful"
         unread += row.label is None
         if row.label is not None:
             confusion[label, row.label] += 1
@@ -74,7 +75,7 @@ def verifier_score(
     error = math.fsum(b.n * abs(b.predicted - b.helpful) for b in bins) / len(pairs) if pairs else math.nan
     return VerifierScore(
         n=n,
-        helpful=sum(helpful for _, helpful in pairs),
+        helpful=helpful,
         auc=area_under_roc(pairs),
         error=error,
         bins=bins,
