@@ -46,7 +46,8 @@ def _answered(arguments: argparse.Namespace) -> tuple[str, Rows]:
     if not (run / "recipe.yaml").is_file():
         raise RunError(f"{run}: not a run folder (it has no recipe.yaml); give one that `lookwise run` has filled")
     recipe = config.load(str(run / "recipe.yaml"))
-    return "answer", answer(run, recipe, Path(arguments.table), arguments.policy, terminal_display())
+    prompts = Path(arguments.prompts) if arguments.prompts else None
+    return "answer", answer(run, recipe, Path(arguments.table), arguments.policy, terminal_display(), prompts)
 
 
 def _judged(arguments: argparse.Namespace) -> tuple[str, Rows]:
@@ -56,6 +57,8 @@ def _judged(arguments: argparse.Namespace) -> tuple[str, Rows]:
 
     if arguments.policy is not None:
         raise UsageError(f"--policy {arguments.policy}: a gate has none; it says which picture to look at")
+    if arguments.prompts is not None:
+        raise UsageError(f"--prompts {arguments.prompts}: a gate brings its own words; leave it out")
     return "probability", judged_table(Path(arguments.run), Path(arguments.table), terminal_display())
 
 

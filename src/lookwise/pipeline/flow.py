@@ -35,6 +35,7 @@ from lookwise.pipeline.able import check_able
 from lookwise.pipeline.context import Context
 from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.spending import check_remote, opened_budget
+from lookwise.pipeline.wording import check_wording, folder_record
 from lookwise.recipe import Recipe
 from lookwise.runs.ledger import Ledger
 from lookwise.runs.lock import RunLock
@@ -103,7 +104,8 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
         state = _state(folder)
         if state.get("state") == "done" and not asked.only and not asked.until:
             return False
-        record = _begin(folder, recipe, data, state)
+        check_wording(folder, data, state)
+        record = _begin(folder, recipe, data, state, asked.prompts)
         try:
             with ReplyStore(folder / "replies.sqlite") as replies, Team() as team:
                 ledger = Ledger(folder / "calls.json", record["id"])
@@ -153,7 +155,7 @@ def _state(folder: Path) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any]) -> dict[str, Any]:
+def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any], prompts: Path | None) -> dict[str, Any]:
     record = {
         "id": state.get("id", f"{folder.name}-{secrets.token_hex(4)}"),
         "lookwise": __version__,
@@ -163,6 +165,7 @@ def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any]) -
         "remote_code": list(recipe.remote_code),
         "data": data.record(),
         "prompts": data.prompt_record(),
+        **folder_record(prompts),
         "start": state.get("start", _now()),
         "state": "running",
     }

@@ -21,16 +21,15 @@ from types import MappingProxyType
 from typing import Any
 
 from lookwise.benchmarks.utility import JUDGEMENTS
-from lookwise.benchmarks.wording import prompt_digest
 from lookwise.errors import ModelError, RunError
 from lookwise.inference import Display, ModelSource, run_stage
 from lookwise.metrics.choice import Look, above, threshold_at
 from lookwise.models.open import ModelOptions, fingerprint, open_model
 from lookwise.models.place import locate
 from lookwise.pipeline.context import Context
-from lookwise.pipeline.data import open_data
 from lookwise.pipeline.gate_card import card
 from lookwise.pipeline.utility_steps import curve, readers_half
+from lookwise.pipeline.wording import check_wording, open_as_asked
 from lookwise.prompt import Prompt
 from lookwise.recipe import Recipe
 from lookwise.rows import Utility
@@ -76,10 +75,10 @@ def export_gate(
         raise RunError(f"{run}: no policy of it goes by a verifier's word (visuals:predicted), so it has no gate")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise RunError(f"{folder} is there already; name another folder for the gate")
-    data = open_data(recipe, run, prompts)
+    data = open_as_asked(run, recipe, record, prompts)
+    check_wording(run, data, record, ("utility",))
     with ReplyStore(None) as replies:
         context = Context(recipe, run, data, replies, Ledger(), None)
-        _check_prompts(context, record)
         value = _record(context, record, price, merged)
     draft = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
@@ -91,14 +90,6 @@ def export_gate(
         folder.rmdir()
     draft.rename(folder)
     return value
-
-
-def _check_prompts(context: Context, record: Mapping[str, Any]) -> None:
-    """Refuse to take home another wording than the verifier was asked in."""
-    for task in context.tasks.values():
-        asked = record["prompts"].get(f"{task.short}/utility", {}).get("sha256")
-        if "utility" not in task.prompts or asked != prompt_digest(task.prompts["utility"]):
-            raise RunError(f"{context.folder}: {task.short} was judged in another wording; give its folder (--prompts)")
 
 
 def _record(context: Context, record: Mapping[str, Any], price: float | None, merged: bool) -> dict[str, Any]:

@@ -4,7 +4,8 @@ In: a run's folder, a table with the columns of the run's own (or a dataset in t
 Out: one record per row, in the order of the table, a reason where there is no answer; rows that are no samples too.
 The work lies in a folder of its own inside the run, so that an interrupted prediction goes on.  Where the policy goes
 by a verifier's word, the run's verifier is asked about the new pictures, and the run's threshold holds.  New pictures
-by web address are fetched as the run's were, save that no pack can hold them.
+by web address are fetched as the run's were, save that no pack can hold them.  Everything is asked in the run's own
+words; where they are not to be had, it is refused (wording.py).
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from lookwise.errors import DataError, RunError, nearest
 from lookwise.inference import Display
 from lookwise.pipeline import fetch_steps, picture_steps, utility_steps
 from lookwise.pipeline.context import Context
-from lookwise.pipeline.data import Data, open_data
+from lookwise.pipeline.data import Data
 from lookwise.pipeline.reader_steps import ask_readers, readers
 from lookwise.pipeline.spending import opened_budget
+from lookwise.pipeline.wording import check_wording, open_as_asked, uses_of
 from lookwise.recipe import Recipe
 from lookwise.rows import Evidence, Prediction, Utility
 from lookwise.runs.ledger import Ledger
@@ -47,21 +49,24 @@ class _Chosen:
 
 
 def predict(
-    run: Path, recipe: Recipe, table: Path, policy: str | None, display: Display | None
+    run: Path, recipe: Recipe, table: Path, policy: str | None, display: Display | None, prompts: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Return the answers; `policy` None takes the one whose tuned reader was most accurate on validation data."""
+    """Return the answers; `policy` None takes the one whose tuned reader was most accurate on validation data.
+
+    `prompts` is the folder of prompt files that the run was given, where run.json does not say it or it has moved.
+    """
     record = read_json(run / "run.json") if (run / "run.json").is_file() else {}
     if record.get("state") != "done":
         state = record.get("state", "no run.json")
         raise RunError(f"{run}: not a finished run ({state}); run its recipe to the end first")
-    data = open_data(recipe, run, None)
+    data = open_as_asked(run, recipe, record, prompts)
     rows = list(_rows(data, table))
     samples = [row for row in rows if isinstance(row, Sample)]
     if not samples:
         why = f"; the first row: {rows[0].reason}" if rows and isinstance(rows[0], Rejected) else ""
         raise DataError(f"{table}: no row that this run can answer{why}")
     with RunLock(run):
-        predictions, evidence = _answer(run, recipe, data, samples, table, policy, display)
+        predictions, evidence = _answer(run, recipe, record, data, samples, table, policy, display)
     shown = _shown(evidence)
     return [_record(row, predictions, shown) for row in rows]
 
@@ -84,6 +89,7 @@ def _rows(data: Data, table: Path) -> Iterator[Sample | Rejected]:
 def _answer(
     run: Path,
     recipe: Recipe,
+    record: Mapping[str, Any],
     data: Data,
     samples: list[Sample],
     table: Path,
@@ -93,6 +99,7 @@ def _answer(
     with ReplyStore(run / "replies.sqlite") as replies:
         base = Context(recipe, run, data, replies, Ledger(), None)
         chosen = _choose(base, policy)
+        check_wording(run, data, record, uses_of(recipe, chosen.policy))
         name = _work_name(table, chosen.policy)
         folder = run / "predict" / name
         folder.mkdir(parents=True, exist_ok=True)
