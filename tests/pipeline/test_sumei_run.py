@@ -32,7 +32,7 @@ reader: scripted:first
 verifier: scripted:first
 verifying: zero-shot
 readers: zero-shot
-policies: [none, captions:always, visuals:always, visuals:predicted, visuals:predicted/threshold,
+policies: [none, captions:always, captions:oracle/truth, visuals:always, visuals:predicted, visuals:predicted/threshold,
   visuals:random@predicted, visuals:oracle/measured, visuals:oracle/truth]
 resamples: 20
 """
@@ -122,6 +122,8 @@ def test_policies_stand_side_by_side_with_what_they_cost(finished: Path) -> None
     assert calls["none"] == calls["visuals:always"] == calls["visuals:random@predicted"] == (0, 0, 1)
     assert calls["visuals:oracle/measured"] == (0, 0, 1), "what an oracle knows has no price"
     assert calls["captions:always"] == (products, 0, 1)
+    oracle = whole["captions:oracle/truth"]
+    assert 0 < oracle["captioner"] == oracle["captions"] < products, "it pays for what it shows"
     assert calls["visuals:predicted"] == calls["visuals:predicted/threshold"] == (0, 8, 1)
     assert whole["visuals:predicted"]["pictures"] == whole["visuals:always"]["pictures"] == products
     assert whole["captions:always"]["captions"] == products

@@ -35,7 +35,8 @@ class Bin:
 class VerifierScore:
     """`n` candidates with a prediction and a known label, of which `helpful` are; nan where a class is missing.
 
-    Area, error and bins are of those with a probability; a verifier that only writes gives none.  `error` is the expected calibration error: the mean over candidates of |predicted - helpful| of their bin.
+    Area, error and bins are of those with a probability.  `error` is the expected calibration error: the mean over
+    candidates of |predicted - helpful| of their bin.
     `confusion[known, predicted]` counts labels; unreadable predictions are not in it, but in `unread`.
     """
 

@@ -106,7 +106,7 @@ def _paid(
         return (), (), rows.judgements if policy.selector == "predicted" else ()
     if policy.form is None:
         return (), (), ()
-    if policy.selector == "random":
+    if policy.selector in ("random", "oracle"):
         kept = {row.caption_id for row in shown if row.caption_id}
         return [c for c in rows.captions if c.caption_id in kept], (), ()
     voted = policy.selector in ("vote", "judge")
