@@ -18,6 +18,11 @@ from lookwise.errors import ModelError, RecipeError
 from lookwise.message import user
 from lookwise.model import Generate, Rank, Request
 from lookwise.models.open import ModelOptions, check_spec, fingerprint, open_model
+from lookwise.pipeline import gate
+from lookwise.pipeline.context import Context
+from lookwise.pipeline.data import open_data
+from lookwise.runs.ledger import Ledger
+from lookwise.runs.replies import ReplyStore
 
 CONFIGURATION = """
 from transformers import LlamaConfig
@@ -180,6 +185,21 @@ def test_the_recipe_permits_one_model_and_the_run_records_it(
     recipe = config.load(str(path), [f"remote_code=[{spec}]"])
     assert (recipe.may_run_code(spec), recipe.may_run_code(f"{spec}+adapter")) == (True, True)
     assert not recipe.may_run_code(f"{spec}2")
+
+
+@pytest.mark.parametrize("family", ["house", "llama"])
+def test_a_gate_takes_its_code_home_where_the_recipe_permits_it(
+    house: Callable[..., Path], tmp_path: Path, family: str
+) -> None:
+    spec = f"hf:{house(family=family)}"
+    recipe = config.parse({"name": "g", "reader": spec, "remote_code": [spec], "verifying": "zero-shot"}, "here")
+    with ReplyStore(None) as replies:
+        context = Context(recipe, tmp_path, open_data(recipe, tmp_path, None), replies, Ledger(), None)
+        assert gate._model_record(context, merged=True)["remote_code"]
+        gate._save_model(context, tmp_path / "gate", merged=True)
+    home = open_model(f"hf:{tmp_path / 'gate' / 'model'}", PERMITTED)
+    theirs = [r.scores for r in open_model(spec, PERMITTED).answer(REQUESTS)]
+    assert [r.scores for r in home.answer(REQUESTS)] == theirs
 
 
 @pytest.mark.parametrize("named", ["hf:another/model", "tiny:captioner", "scripted:echo"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lookwise.errors import RunError
+from lookwise.errors import ModelError, RunError
 from lookwise.pipeline.gate import open_gate
 from lookwise.pipeline.gate_card import card
 from lookwise.rows import Utility
@@ -75,6 +75,13 @@ def test_what_is_no_gate_is_said_to_be_none(tmp_path: Path) -> None:
     sample = Sample("s", "mmecinstruct", "mmecinstruct/sentiment_analysis", "test", (), (), (), None)
     with pytest.raises(RunError, match="was not taught"):
         open_gate(write(tmp_path, RECORD)).judge([sample])
+
+
+def test_a_verifier_with_python_of_its_own_is_not_run_unasked(tmp_path: Path) -> None:
+    gate = open_gate(write(tmp_path, {**RECORD, "model": {**RECORD["model"], "form": "merged", "remote_code": True}}))
+    sample = Sample("s", "ecommmmu", TASK, "test", (), (), (), None)
+    with pytest.raises(ModelError, match=rf"Python of its own, .* read {tmp_path}/model, then permit it"):
+        gate.judge([sample])
 
 
 def test_the_card_says_how_good_it_is_and_what_looking_gains() -> None:

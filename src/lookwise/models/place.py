@@ -17,7 +17,7 @@ from pathlib import Path
 from lookwise.errors import ModelError, nearest
 from lookwise.models.hf.families import code_of, family_of
 
-__all__ = ["Place", "bundled", "digest", "locate", "text_digest", "text_files"]
+__all__ = ["Place", "bundled", "code_files", "digest", "locate", "text_digest", "text_files"]
 
 _TINY = Path(__file__).parent / "tiny"
 _TEXT = (
@@ -108,6 +108,12 @@ def text_digest(place: Place) -> str:
 def text_files(place: Place) -> list[Path]:
     """Return the files of its tokenizer, template and processor."""
     return sorted({path for pattern in _TEXT for path in place.folder.glob(pattern) if path.is_file()})
+
+
+def code_files(place: Place) -> list[Path]:
+    """Return the files of its own Python where that may be run, else none."""
+    patterns = _CODE if place.remote_code else ()
+    return sorted({path for pattern in patterns for path in place.folder.glob(pattern) if path.is_file()})
 
 
 def _digest(*parts: tuple[Path | None, tuple[str, ...]]) -> str:

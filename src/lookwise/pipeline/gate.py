@@ -25,7 +25,7 @@ from lookwise.errors import ModelError, RunError
 from lookwise.inference import Display, ModelSource, run_stage
 from lookwise.metrics.choice import Look, above, threshold_at
 from lookwise.models.open import ModelOptions, fingerprint, open_model
-from lookwise.models.place import locate
+from lookwise.models.place import Place, locate
 from lookwise.pipeline.context import Context
 from lookwise.pipeline.gate_card import card
 from lookwise.pipeline.utility_steps import curve, readers_half
@@ -143,7 +143,17 @@ def _model_record(context: Context, merged: bool) -> dict[str, Any]:
     if not merged and not context.recipe.teaches_verifier:
         raise RunError(f"{context.folder}: its verifier was not tuned, so there is no adapter; leave --adapter out")
     base = context.recipe.verifier or context.recipe.reader
-    return {"form": "merged" if merged else "adapter", "base": base, "dtype": context.recipe.dtype}
+    form, code = "merged" if merged else "adapter", _place(context).remote_code
+    return {"form": form, "base": base, "dtype": context.recipe.dtype, "remote_code": code}
+
+
+def _place(context: Context) -> Place:
+    """Return where the verifier's files are; with the recipe's permission its own Python is among them."""
+    spec = _spec(context)
+    place = locate(spec, fetch=True, remote_code=context.recipe.may_run_code(spec))
+    if place is None:
+        raise ModelError(f"model {spec!r} could not be found; give a checkpoint's folder")
+    return place
 
 
 def _save_model(context: Context, folder: Path, merged: bool) -> None:
@@ -152,12 +162,9 @@ def _save_model(context: Context, folder: Path, merged: bool) -> None:
         for name in ("adapter_config.json", "adapter_model.safetensors"):
             shutil.copyfile(context.verifier_folder / name, folder / "adapter" / name)
         return
-    place = locate(_spec(context), fetch=True)
-    if place is None:
-        raise ModelError(f"model {_spec(context)!r} could not be found; give a checkpoint's folder")
     from lookwise.models.hf.merge import save_merged
 
-    save_merged(place, folder / "model")
+    save_merged(_place(context), folder / "model")
 
 
 # -------------------------------------------------------------------------------------------------------------- its use
@@ -197,6 +204,7 @@ class Gate:
     ) -> dict[str, tuple[Utility, ...]]:
         """Return, by sample id, a row with its probability for every candidate that all of its products have."""
         options = options or ModelOptions(dtype=self.record["model"]["dtype"])
+        self._check_permission(options)
         unknown = next((s.task for s in samples if s.task not in self.tasks), None)
         if unknown is not None:
             raise RunError(f"{self.folder} was not taught {unknown!r}; its tasks: {', '.join(self.tasks)}")
@@ -208,6 +216,16 @@ class Gate:
         finally:
             if replies is None:
                 kept.close()
+
+    def _check_permission(self, options: ModelOptions) -> None:
+        """Refuse to ask another class for a verifier whose answers are those of its own Python."""
+        if self.record["model"].get("remote_code") and not options.remote_code:
+            merged = self.record["model"]["form"] == "merged"
+            raise ModelError(
+                f"{self.folder}: its verifier answers by Python of its own, which is not run unasked; read "
+                f"{self.folder / 'model' if merged else self.record['model']['base']}, then permit it: "
+                "judge(samples, ModelOptions(remote_code=True))"
+            )
 
     def choose(self, judged: Mapping[str, Sequence[Utility]]) -> dict[str, tuple[int, ...]]:
         """Return, by sample id, the candidate number to look at, or none."""

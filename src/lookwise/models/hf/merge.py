@@ -1,7 +1,8 @@
 """A checkpoint with its adapter merged, written as a checkpoint of its own.
 
 In: a `Place`, and an empty folder.  Out: the folder, which plain transformers opens: configuration, safetensors in
-float32, tokenizer, template and processor.  Merging that would change answers is refused: load.py tells.
+float32, tokenizer, template and processor, and the checkpoint's own Python where that may be run: without it other
+code would answer.  Merging that would change answers is refused: load.py tells.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from transformers.utils import logging
 
 from lookwise.errors import ModelError
 from lookwise.models.hf.load import load_network
-from lookwise.models.place import Place, text_files
+from lookwise.models.place import Place, code_files, text_files
 
 __all__ = ["save_merged"]
 
@@ -38,3 +39,7 @@ def save_merged(place: Place, folder: Path) -> None:
             bars.enable_progress_bar()
     for file in text_files(place):
         shutil.copyfile(file, folder / file.name)
+    for file in code_files(place):
+        copy = folder / file.relative_to(place.folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
