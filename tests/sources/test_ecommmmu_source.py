@@ -160,6 +160,19 @@ def test_a_bad_row_is_a_reason_and_stops_nothing(
     assert reason in (None, found)
 
 
+def test_a_row_that_was_refused_does_not_stand_in_the_way_of_a_whole_one(tmp_path: Path) -> None:
+    path = write(tmp_path, [{**ROWS[0], "output": ""}, ROWS[0]])
+    (sample,) = samples(path)
+    assert sample.target == "yes"
+    assert reasons(path) == ["no output"]
+
+
+def test_a_row_keeps_its_own_instruction_for_prompts_that_show_it(tmp_path: Path) -> None:
+    path = write(tmp_path, [ROWS[0], {**ROWS[1], "instruction": None}, {**ROWS[2], "instruction": "\ud800"}])
+    assert [s.instruction for s in samples(path)] == ["Say it.", ""]
+    assert reasons(path) == ["a text is not UTF-8"]
+
+
 def test_a_row_that_comes_again_is_counted_whatever_its_split_or_output(tmp_path: Path) -> None:
     again = [ROWS[0], {**ROWS[0], "split": "train"}, {**ROWS[0], "output": "no"}, {**ROWS[0], "images": [product("z")]}]
     path = write(tmp_path, again)

@@ -128,9 +128,10 @@ def _samples(file: Path, asked: _Asked) -> Iterator[Sample | Rejected]:
             number = numbers[task, split]
             numbers[task, split] += 1
             if asked.limit is None or number < asked.limit:
-                if not asked.fresh:
+                sample = _sample(record, f"{task}/{split}/{number:06d}", task, split, asked)
+                if not asked.fresh:  # after the row was found usable: one that is refused takes nobody's place
                     _once(record, seen)
-                yield _sample(record, f"{task}/{split}/{number:06d}", task, split, asked)
+                yield sample
             elif all(numbers[t, s] >= asked.limit for t in asked.tasks for s in asked.splits):
                 return
         except Malformed as reason:
@@ -162,7 +163,10 @@ def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, as
     given = json_cell(record, "input")
     fields = _fields(INPUT_KEYS[task], given)
     options = declared.option_texts or (_options(record, given) if not declared.labels else ())
-    check_text((*(part for _, value in fields for part in ((value,) if isinstance(value, str) else value)), *options))
+    instruction = record.get("instruction")
+    instruction = instruction if isinstance(instruction, str) else ""
+    given_texts = (part for _, value in fields for part in ((value,) if isinstance(value, str) else value))
+    check_text((instruction, *given_texts, *options))
     answers = declared.labels or letters(len(options))
     target = None if asked.fresh else target_of(record.get("output"), answers, options)
     if target is None and not asked.fresh:
@@ -178,6 +182,7 @@ def _sample(record: Mapping[str, Any], sample_id: str, task: str, split: str, as
         options=options,
         target=target,
         subset=VISION_SALIENT if _marked(record.get("is_vc")) else None,
+        instruction=instruction,
     )
 
 
