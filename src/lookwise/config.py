@@ -2,7 +2,7 @@
 
 In: a path or the name of a shipped recipe, and `--set key=value` overrides.  Out: a frozen `Recipe` with every default
 filled in, or a `RecipeError` that names the key and the nearest known one.  No inheritance, no interpolation.  It opens
-no model and no data; pipeline.py checks names against what exists before anything loads.
+no model and no data; the pipeline checks their names against what exists before anything loads.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lookwise.errors import RecipeError, nearest
 from lookwise.recipe import GIVEN, Recipe
+from lookwise.stages.evidence import parse_policy
 
 __all__ = ["dump", "load", "parse", "shipped", "shipped_names"]
 
@@ -190,10 +191,23 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
         raise RecipeError(f"{origin}: also_rank ranks beside written answers; set answering: generate, or leave it out")
     if recipe.pack and (recipe.freeze or recipe.fetching != "auto"):
         raise RecipeError(f"{origin}: pack takes all pictures from {recipe.pack!r}; leave freeze and fetching out")
-    unknown = [p for p in recipe.tune_on if p not in recipe.policies]
-    if unknown:
-        raise RecipeError(f"{origin}: tune_on names {unknown[0]!r}, which is not among policies")
+    _check_policies(recipe, origin)
     return recipe
+
+
+def _check_policies(recipe: Recipe, origin: str) -> None:
+    """Refuse a policy that does not exist, by its own name; then one that is tuned on and never asked."""
+    for key, names in (("policies", recipe.policies), ("tune_on", recipe.tune_on)):
+        for name in names:
+            try:
+                parse_policy(name, recipe.judges)
+            except RecipeError as error:
+                raise RecipeError(f"{origin}: {key}: {error}") from None
+    unasked = [p for p in recipe.tune_on if p not in recipe.policies]
+    if unasked:
+        raise RecipeError(
+            f"{origin}: tune_on names {unasked[0]!r}, which is not among policies; add it there, or drop it"
+        )
 
 
 def _check_permitted(recipe: Recipe, origin: str) -> None:

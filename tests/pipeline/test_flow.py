@@ -143,7 +143,10 @@ def test_another_recipe_and_another_process_are_refused_by_name(
         ("captioner=tiny:captionr", "did you mean 'captioner'"),
         ("captioner=tiny:reader-s", "'tiny:reader-s' reads text only, but is given a picture; name one that sees"),
         ("tasks=[sentiment]", "sentiment_analysis"),
-        ("policies=[captions:votes]", "'vote'"),
+        (
+            "policies=[captions:votes]",
+            "policies: policy 'captions:votes': unknown selector 'votes'; did you mean 'vote'",
+        ),
         ("prompts=tinny", "'tiny'"),
         ("reader=gguf:x", "gguf"),
         ("data=nowhere.json", "no data at nowhere.json"),

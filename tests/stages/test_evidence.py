@@ -88,7 +88,7 @@ def test_evidence_names_every_slot_and_says_none() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("caption:vote", "'captions'"),
+        ("caption:vote", "'captions:vote'"),
         ("captions:votes", "'vote'"),
         ("captions:judge/j9", "judge/j"),
         ("captions:random@alway", "'always'"),

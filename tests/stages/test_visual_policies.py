@@ -133,7 +133,7 @@ def test_no_selector_but_the_oracles_reads_a_target_or_a_measurement(selector: s
         ("visuals:oracle/true", "'oracle/truth'"),
         ("visuals:predicted/top-0", "'predicted/top-2'"),
         ("visuals:random@alway", "'always'"),
-        ("visual:always", "'visuals'"),
+        ("visual:always", "'visuals:always'"),
         ("captions:predicted", "known: "),
     ],
 )

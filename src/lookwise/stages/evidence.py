@@ -95,7 +95,8 @@ def parse_policy(name: str, judges: Iterable[str] = ()) -> Policy:
         return Policy(name, None, "none")
     form, _, selector = name.partition(":")
     if form not in FORMS:
-        raise RecipeError(f"policy {name!r}: unknown form {form!r}; {nearest(form, (*FORMS, 'none'))}")
+        names = [f"{one}:{chosen}" for one, selectors in _SELECTORS.items() for chosen in selectors]
+        raise RecipeError(f"policy {name!r}: unknown form {form!r}; {nearest(name, (*names, 'none'))}")
     known = [*_SELECTORS[form], *(f"judge/{j}" for j in judges if form == "captions")]
     base = selector.removeprefix("random@") if selector.startswith("random@") else None
     wanted = base if base is not None else selector
