@@ -6,8 +6,11 @@ import os
 from itertools import combinations
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from lookwise import media
+from lookwise.inference import keys
 from lookwise.inference.keys import Pictures, request_key
 from lookwise.message import Media, Message, TextPart, system, user
 from lookwise.model import Generate, Rank, Request
@@ -64,6 +67,30 @@ def test_a_picture_is_read_once_until_it_changes(tmp_path: Path) -> None:
     assert pictures.resolve(request)[1]
     path.unlink()
     assert pictures.resolve(request)[1] == "no such file"
+
+
+def test_what_is_remembered_is_bounded_and_the_first_pictures_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_HELD", 3)
+    monkeypatch.setattr(keys, "_RECENT", 1)
+    read: list[str] = []
+    digest = media.digest
+
+    def counted(source: str) -> str:
+        read.append(Path(source).stem)
+        return digest(source)
+
+    monkeypatch.setattr(media, "digest", counted)
+    requests = []
+    for i in range(6):
+        Image.new("RGB", (3, 3), (i, i, i)).save(tmp_path / f"{i}.png")
+        requests.append(Request((user("q", Media(str(tmp_path / f"{i}.png"))),), Generate()))
+    pictures = Pictures()
+    rounds = [[request_key("m", pictures.resolve(r)[0]) for r in requests for _ in range(2)] for _ in range(3)]
+    assert rounds[0] == rounds[1] == rounds[2], "what was forgotten has the key that it had"
+    assert rounds[0][::2] == [request_key("m", Pictures().resolve(r)[0]) for r in requests]
+    assert read[:12] == [*"012345", *"345", *"345"], "a neighbour is not read again, nor are the first ones"
 
 
 def test_a_clip_is_only_digested(tmp_path: Path) -> None:
