@@ -68,6 +68,8 @@ class Demand:
         """Samples that a reader is tuned on."""
         self.lessons = 0
         """Pictures that the verifier may be taught with, at most."""
+        self.assessing = 0
+        """Questions that the assessor is tuned on, where it is: from the text alone, and with each candidate."""
         self.captions, self.measured, self.predicted, self.answers = (Requests(Distinct(room)) for _ in range(4))
         self.addresses, self.held = Distinct(room), Distinct(room)
         """Pictures by web address that a step looks at, and those of them that were fetched before."""
@@ -78,9 +80,10 @@ class Demand:
         self._captioned = self._splits(*(captions(recipe, some) for some in self._some))
         self._measured = self._splits(*(looks(some, "oracle", "measured") for some in self._some))
         self._judged = self._splits(*(looks(some, "predicted") for some in self._some))
-        if self._teaches or looks(self.policies, "predicted", "threshold"):
+        gated = looks((*self.policies, *self.tuning), "predicted", "threshold")
+        if self._teaches or gated:
             self._measured |= {"val"}
-        if looks(self.policies, "predicted", "threshold"):
+        if gated:
             self._judged |= {"val"}
 
     @property
@@ -104,7 +107,9 @@ class Demand:
         place = (sample.task, sample.split)
         verifiers = self._teaches and sample.split in TUNING_SPLITS and self.samples[place] % 2 == 1
         self.samples[place] += 1
-        self.learning += sample.split == "train" and not verifiers
+        taught = sample.split == "train" and not verifiers
+        self.learning += taught
+        self.assessing += (1 + len(sample.candidates)) * (taught and self.recipe.assessor_tuned)
         self._look(sample, verifiers)
         if sample.split in self._captioned:
             self._caption(sample)
@@ -120,7 +125,9 @@ class Demand:
     def _look(self, sample: Sample, verifiers: bool) -> None:
         shown = self.policies if sample.split in self.recipe.test_splits else ()
         shown += self.tuning if sample.split in TUNING_SPLITS and not verifiers else ()
-        whole = self._is_measured(sample, verifiers) or (sample.split in self._judged and not verifiers)
+        judged = sample.split in self._judged and not verifiers
+        assessed = self.recipe.assessor_tuned and sample.split == "train" and not verifiers
+        whole = self._is_measured(sample, verifiers) or judged or assessed
         for visual in wanted(sample, captioned=sample.split in self._captioned, whole=whole, policies=shown):
             if is_fetchable(visual):
                 key = key_of(visual.media.source)

@@ -18,6 +18,7 @@ from lookwise.errors import DataError
 from lookwise.fetching import Fetched, Limits, Shelf, fetch, read_pack, subset_of, write_pack
 from lookwise.fetching.pack import frozen_subset
 from lookwise.models.open import is_remote
+from lookwise.pipeline.assessor_steps import taught
 from lookwise.pipeline.context import TUNING_SPLITS, Context
 from lookwise.pipeline.utility_steps import readers_half, to_measure, to_predict
 from lookwise.pipeline.wanted import captions, models_that_look, wanted
@@ -73,7 +74,7 @@ def summary(folder: Path) -> dict[str, Any]:
 
 def _looked_at(context: Context) -> list[Sample]:
     """Return the samples with nothing but the pictures that a step looks at."""
-    whole = {s.id for s in (*to_measure(context), *to_predict(context))}
+    whole = {s.id for s in (*taught(context), *to_measure(context), *to_predict(context))}
     learning = {s.id for s in readers_half(context, context.samples(TUNING_SPLITS))}
     return [_cut(context, sample, sample.id in whole, sample.id in learning) for sample in context.samples()]
 

@@ -16,7 +16,7 @@ from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.demand import Demand, Requests
 from lookwise.pipeline.fetch_steps import way
 from lookwise.pipeline.flow import check_names
-from lookwise.pipeline.tuning import verifier_settings
+from lookwise.pipeline.tuning import assessor_settings, verifier_settings
 from lookwise.recipe import GIVEN, Recipe
 from lookwise.sample import Sample
 
@@ -95,6 +95,13 @@ def _given(demand: Demand) -> list[str]:
 
 def _utilities(demand: Demand) -> list[str]:
     recipe, lines = demand.recipe, []
+    if demand.assessing:
+        settings = assessor_settings(recipe)
+        steps = int(-(-demand.assessing // settings.batch) * settings.epochs)
+        lines.append(
+            f"assessor     {recipe.assessor or recipe.reader} tuned on {demand.assessing} questions: "
+            f"about {steps} steps of {settings.batch} rows"
+        )
     if demand.measured.asked:
         lines.append(f"measured     {recipe.assessor or recipe.reader}: {_merged(demand.measured)}")
     if recipe.teaches_verifier:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookwise.inference import ModelSource
-from lookwise.media import is_url
 from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.models.open import ModelOptions
 from lookwise.pipeline.context import Context, by_sample, slug
+from lookwise.pipeline.lessons import faults, lessons
 from lookwise.pipeline.tuning import fleet, reader_settings
 from lookwise.pipeline.utility_steps import readers_half
 from lookwise.rows import Caption, Evidence, Prediction
@@ -79,20 +79,19 @@ def adapters(context: Context) -> None:
     evidence = evidence_by_policy(context)
     shown = shown_by_policy(context, evidence)
     train, val = (readers_half(context, context.samples([split])) for split in ("train", "val"))
-    pictures = pictures_by_policy(evidence, [*train, *val])
+    pictures = pictures_by_policy({p.name: evidence.get(p.name, ()) for p in context.tuning_policies}, [*train, *val])
+    broken = faults(medium for mine in pictures.values() for media in mine.values() for medium in media)
     jobs = []
     for policy in context.tuning_policies:
+        seen = pictures[policy.name]
         for task in _groups(context):
-            lessons, checks = (
-                reader_examples(
-                    context.tasks,
-                    [s for s in part if task in (None, s.task) and _is_there(pictures.get(policy.name, {}), s)],
-                    shown.get(policy.name, {}),
-                    pictures.get(policy.name, {}),
-                )
-                for part in (train, val)
+            (taught, missing), (checked, _) = (
+                lessons([s for s in part if task in (None, s.task)], seen, broken) for part in (train, val)
             )
-            jobs.append((_job(context, policy.name, task, lessons, checks), _letters(lessons)))
+            told, checks = (
+                reader_examples(context.tasks, part, shown.get(policy.name, {}), seen) for part in (taught, checked)
+            )
+            jobs.append((_job(context, policy.name, task, told, checks, missing), _letters(told)))
     if jobs and fleet(context.recipe).alone and _small(context):
         train_together([job for job, _ in sorted(jobs, key=lambda pair: -pair[1])], "tuning", context.display)
     else:
@@ -100,12 +99,14 @@ def adapters(context: Context) -> None:
             job.train(display=context.display)
 
 
-def _is_there(pictures: Mapping[str, tuple[Media, ...]], sample: Sample) -> bool:
-    """Return whether nothing that is shown of a sample is still a web address; `absences` rows say why it is."""
-    return not any(is_url(medium.source) for medium in pictures.get(sample.id, ()))
-
-
-def _job(context: Context, policy: str, task: str | None, train: list[Example], val: list[Example]) -> Job:
+def _job(
+    context: Context,
+    policy: str,
+    task: str | None,
+    train: list[Example],
+    val: list[Example],
+    missing: Mapping[str, int],
+) -> Job:
     from lookwise.training.together import Job
 
     settings = reader_settings(context.recipe)
@@ -118,7 +119,7 @@ def _job(context: Context, policy: str, task: str | None, train: list[Example], 
         val,
         folder,
         settings,
-        card={"recipe": context.recipe.name, "tuned_on": policy, "task": task or "all"},
+        card={"recipe": context.recipe.name, "tuned_on": policy, "task": task or "all", "missing_pictures": missing},
     )
     steps = math.ceil(math.ceil(len(train) / settings.batch) * settings.epochs)
     return Job("/".join(folder.parts[len(context.folder.parts) + 1 :]), call, steps)

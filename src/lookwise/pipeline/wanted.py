@@ -57,7 +57,7 @@ def models_that_look(recipe: Recipe) -> tuple[str, ...]:
     measured = recipe.teaches_verifier or looks(both, "oracle", "measured") or looks(both, "predicted", "threshold")
     asked = (
         (recipe.captioner, captions(recipe, both)),
-        (recipe.assessor or recipe.reader, measured),
+        (recipe.assessor or recipe.reader, measured or recipe.assessor_tuned),
         (recipe.verifier or recipe.reader, looks(both, "predicted")),
         (recipe.reader, any(policy.form == "visuals" for policy in both)),
     )
