@@ -164,6 +164,17 @@ def test_written_judgements_are_read_as_published_ones_are_written() -> None:
     assert {row.reason for row in judged(stage, Reply(failure="refused"))} == {"refused"}
 
 
+def test_a_written_judgement_has_the_probability_of_the_ranking_beside_it() -> None:
+    stage = UtilityPrediction(TASKS, want=Generate(max_new_tokens=16))
+    likely = ranked(-0.1, -3.0, -4.0, -5.0, options=JUDGEMENTS)
+    replies = [Reply("C: redundant", tokens_in=5), replace(likely, tokens_in=7)] * CANDIDATES
+    asked = stage.ask(ASKED, ())
+    rows = stage.read(ASKED, [Answered(ask, reply, "print") for ask, reply in zip(asked, replies, strict=True)])
+    assert [row.candidate for row in rows] == list(range(CANDIDATES))
+    assert {(row.label, row.tokens_in, row.reason) for row in rows} == {("redundant", 12, None)}
+    assert all(row.probability is not None and row.probability > 0.9 for row in rows)
+
+
 def test_asks_are_pure() -> None:
     for stage in (RANKED, WRITTEN, UtilityPrediction(TASKS)):
         for sample in EXAMPLES.values():

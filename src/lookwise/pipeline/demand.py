@@ -166,8 +166,9 @@ class Demand:
         if not sample.candidates:
             return
         text = _text(utility_conversation(self._tasks[sample.task], sample, ()))
-        for candidate in sample.candidates:
-            self.predicted.add(_shown(text, sample, (candidate,)))
+        for want in ("rank",) if self.recipe.assessing == "rank" else (f"generate {SHORT}", "rank"):
+            for candidate in sample.candidates:
+                self.predicted.add(_shown(f"{want}\0{text}", sample, (candidate,)))
 
     def _answer(self, sample: Sample, text: str) -> None:
         recipe = self.recipe

@@ -4,7 +4,8 @@ Rows in: none.  Rows out: `Utility`, one per sample and candidate number; a cand
 Measured: the reader answers from the text alone and with each candidate; the two rightnesses give the label, and where
 the answers are ranked, the gain is log p(target) with it less that without, p over the open answers, from the same
 pass.  Nothing unparsed gets a label: where the text's answer cannot be read, no candidate has one.  Predicted: the
-verifier ranks the four judgements; its probability of the first, helpful, is kept.  Neither knows a policy.
+verifier ranks the four judgements, also where it writes one: its probability of the first, helpful, is kept.  Neither
+knows a policy.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ class VisualUtility:
 class UtilityPrediction:
     """Ask a verifier what each candidate would do to the answer; it sees the pictures and never the target.
 
-    `want` None ranks the judgements (and so gives a probability); a `Generate` reads free text, as published.
+    `want` None ranks the judgements (and so gives a probability); a `Generate` takes the label from free text, as
+    published, and ranks as well, for the probability.
     """
 
     tasks: Mapping[str, Task]
@@ -141,48 +143,57 @@ class UtilityPrediction:
     name: str = "predicted"
 
     def ask(self, sample: Sample, rows: tuple[Utility, ...]) -> list[Ask]:
-        """Return one request per candidate, once."""
+        """Return all requests of a sample, once: one per candidate, two where the judgement is written."""
         if rows:
             return []
-        task, want = self.tasks[sample.task], self.want or Rank(JUDGEMENTS)
+        task, rank = self.tasks[sample.task], Rank(JUDGEMENTS)
+        wants: tuple[Want, ...] = (rank,) if self.want is None else (self.want, rank)
         return [
-            Ask(self.verifier, Request(utility_conversation(task, sample, _media(sample, i)), want), (str(i),))
+            Ask(
+                self.verifier,
+                Request(utility_conversation(task, sample, _media(sample, i)), want),
+                (str(i), _kind(want)),
+            )
             for i in sample.candidates
+            for want in wants
         ]
 
     def read(self, sample: Sample, answered: list[Answered]) -> list[Utility]:
         """Return one row per candidate; an unreadable reply has no label and a reason."""
-        return [self._row(sample, one) for one in answered]
+        groups: dict[str, list[Answered]] = {}
+        for one in answered:
+            groups.setdefault(one.ask.tag[0], []).append(one)
+        return [self._row(sample, mine) for mine in groups.values()]
 
-    def _row(self, sample: Sample, one: Answered) -> Utility:
-        label, probability = _judgement(one)
+    def _row(self, sample: Sample, mine: Sequence[Answered]) -> Utility:
+        one, ranked = mine[0], mine[-1]
+        label, share = _judgement(one), _log_share(ranked.reply, LABELS.index("helpful"))
         return Utility(
             sample_id=sample.id,
             slot=None,
             candidate=int(one.ask.tag[0]),
             label=label,
             gain=None,
-            probability=probability,
+            probability=None if share is None else math.exp(share),
             text_right=None,
             visual_right=None,
             reader=self.verifier_name,
             source="predicted",
             model=one.fingerprint,
             reason=one.reply.failure or (None if label else "unreadable reply"),
-            tokens_in=one.reply.tokens_in,
-            tokens_out=one.reply.tokens_out,
+            tokens_in=sum(each.reply.tokens_in for each in mine),
+            tokens_out=sum(each.reply.tokens_out for each in mine),
         )
 
 
-def _judgement(one: Answered) -> tuple[UtilityLabel | None, float | None]:
-    """Return the label said, and P(helpful) where the judgements were ranked."""
+def _judgement(one: Answered) -> UtilityLabel | None:
+    """Return the label said, or ranked first."""
     if one.reply.text is None:
-        return None, None
+        return None
     if isinstance(one.ask.request.want, Rank):
-        share = _log_share(one.reply, LABELS.index("helpful"))
-        return label_of(one.reply.text), None if share is None else math.exp(share)
+        return label_of(one.reply.text)
     said = robust(one.reply.text, option_readings(JUDGEMENTS))
-    return None if said is None else label_of(said), None
+    return None if said is None else label_of(said)
 
 
 def _log_share(reply: Reply, place: int) -> float | None:
