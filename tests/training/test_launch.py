@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +102,99 @@ def test_processes_that_cannot_start_are_one_sentence(tiny_base: Path, shop_exam
     settings.write_text("compute_environment: NOWHERE\n")
     with pytest.raises(ModelError, match=r"processes that tune out ended with exit code 1 .*run the same command"):
         tune_in(Fleet(accelerate=str(settings)), str(tiny_base), shop_examples(20), [], tmp_path / "out", SETTINGS)
+
+
+WATCHED = """
+import subprocess, sys
+from pathlib import Path
+
+from lookwise.training.launch import Fleet, Order, _run
+from lookwise.training.settings import TuneSettings
+
+WORKER = (
+    "import os, sys, time; from lookwise.runs.company import end_with_input; end_with_input(); "
+    "open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+)
+LAUNCHER = (
+    "import subprocess, sys; mine = [sys.executable, '-c', sys.argv[1]]; "
+    "found = [subprocess.Popen([*mine, f'{sys.argv[2]}-{i}'], start_new_session=True) for i in range(2)]; "
+    "sys.exit(max(one.wait() for one in found))"
+)
+
+class Stand(Fleet):
+    def command(self, order):
+        return [sys.executable, "-c", LAUNCHER, WORKER, str(order)]
+
+order = Path(sys.argv[1])
+_run(Stand(2), order, Order("", (), (), order, TuneSettings(), {}, order, order), None)
+"""
+TUNED = """
+import sys
+from pathlib import Path
+
+from lookwise.message import user
+from lookwise.training.examples import Example
+from lookwise.training.launch import Fleet, tune_in
+from lookwise.training.settings import TuneSettings
+
+rows = [Example((user(f"is {i} red?"),), "yes", "match", ("yes", "no")) for i in range(64)]
+settings = TuneSettings(batch=2, epochs=1000, device="cpu", dtype="float32")
+tune_in(Fleet(processes=2), sys.argv[1], rows, [], Path(sys.argv[2]), settings)
+"""
+
+
+def started(program: str, *words: str) -> subprocess.Popen[bytes]:
+    """Start a program in a process of its own, with the package and what it needs."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, "-c", program, *words], env=environment)
+
+
+def running(word: str) -> list[int]:
+    """Return the processes that have a word in their command lines, those that have ended and wait aside."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words, state = (
+                (folder / "cmdline").read_bytes(),
+                (folder / "stat").read_text().rpartition(")")[2].split()[0],
+            )
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if word.encode() in words and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def kill_and_see_all_end(parent: subprocess.Popen[bytes], word: str, ready: Callable[[], bool], wait: float) -> None:
+    deadline = time.monotonic() + wait
+    while not ready():
+        assert time.monotonic() < deadline, "nothing started"
+        assert parent.poll() is None
+        time.sleep(0.05)
+    children = [process for process in running(word) if process != parent.pid]
+    assert len(children) == 3, "a launcher and two processes"
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while (left := running(word)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in left:
+        os.kill(process, signal.SIGKILL)
+    assert not left, "a process outlived the run"
+
+
+def test_the_processes_end_when_the_run_is_killed(tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    told = [tmp_path / f"order-{i}" for i in range(2)]
+    parent = started(WATCHED, str(order))
+    kill_and_see_all_end(parent, str(order), lambda: all(file.is_file() for file in told), 20)
+
+
+@pytest.mark.slow
+def test_torchruns_processes_end_when_the_run_is_killed(tiny_base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    parent = started(TUNED, str(tiny_base), str(out))
+    kill_and_see_all_end(parent, str(out), (out / "launch" / "progress").is_file, 120)
 
 
 def test_sharded_weights_are_refused(

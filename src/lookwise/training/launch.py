@@ -2,7 +2,8 @@
 
 In: what `tune` takes, and how many processes, or accelerate's configuration file.  Out: the finished folder, or the
 error that a process stopped with.  The processes are torchrun's or accelerate's own; launched.py is what they run.  The
-tuning's arguments travel in a file beside its checkpoints, progress comes back in another, line by line.
+tuning's arguments travel in a file beside its checkpoints, progress comes back in another, line by line.  Their input
+is a pipe that nobody writes to: it ends when this process does, however that ends, and they with it.
 """
 
 from __future__ import annotations
@@ -108,12 +109,16 @@ def _run(fleet: Fleet, path: Path, order: Order, display: Display | None) -> Non
     words = path.with_name("words")
     with words.open("wb") as said:
         environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-        process = subprocess.Popen(fleet.command(path), stdout=said, stderr=subprocess.STDOUT, env=environment)
-        try:
-            _watch(process, order, display)
-        finally:
-            process.terminate()
-            process.wait()
+        process = subprocess.Popen(
+            fleet.command(path), stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, env=environment
+        )
+        assert process.stdin is not None
+        with process.stdin:
+            try:
+                _watch(process, order, display)
+            finally:
+                process.terminate()
+                process.wait()
     if order.fault.is_file():
         raise ModelError(order.fault.read_text(encoding="utf-8"))
     if process.returncode or not (order.out / checkpoint.CARD).is_file():

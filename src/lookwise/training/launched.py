@@ -1,7 +1,8 @@
 """What each of several processes of a tuning runs: `python -m lookwise.training.launched ORDER`, started by launch.py.
 
 In: the order's file, written by the process that started us.  Out: the main process writes the adapter's folder, its
-progress as it goes, or its fault in one sentence; the others write nothing.
+progress as it goes, or its fault in one sentence; the others write nothing.  All of them end with the process that
+started the tuning: they would hold its files, and the accelerators, while the resumed run starts the same again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from lookwise.errors import LookwiseError
+from lookwise.runs.company import end_with_input
 from lookwise.training import processes
 from lookwise.training.launch import Order
 from lookwise.training.trainer import Progress
@@ -48,4 +50,5 @@ def _teller(order: Order) -> Watch | None:
 
 
 if __name__ == "__main__":
+    end_with_input()
     raise SystemExit(main(Path(sys.argv[1])))
