@@ -110,6 +110,16 @@ def test_gates_are_judged_by_truth_and_measurement(finished: Path) -> None:
     assert gates["measured_against_truth"]["n"] == 80
 
 
+def test_one_picture_a_product_is_held_to_the_truth_as_well(tmp_path: Path) -> None:
+    recipe = tmp_path / "one.yaml"
+    text = RECIPE.replace("benchmark: ecommmmu", "benchmark: mmecinstruct").replace("production_", "product_")
+    recipe.write_text(text, encoding="utf-8")
+    out = tmp_path / "one"
+    assert main(["run", str(recipe), "--out", str(out), "--until", "gates"]) == 0
+    gates = json.loads((out / "gates.json").read_text(encoding="utf-8"))
+    assert gates["verifier"]["truth"]["all"]["n"] == gates["measured_against_truth"]["n"] == 10, "one slot, and two"
+
+
 def test_policies_stand_side_by_side_with_what_they_cost(finished: Path) -> None:
     records = json.loads((finished / "policies.json").read_text(encoding="utf-8"))
     whole = {r["policy"]: r for r in records if r["subset"] is None}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lookwise.bazaar.gallery import RIGHT
-from lookwise.metrics.choice import Look, cost_curve, threshold_at
+from lookwise.metrics.choice import Look, by_candidate, cost_curve, threshold_at
 from lookwise.metrics.gate import choice_score
 from lookwise.metrics.verifier import VerifierScore, verifier_score
 from lookwise.model import Generate
@@ -184,7 +184,7 @@ def curve(context: Context, *, in_answers: bool = False) -> list[Look]:
 def gates(context: Context) -> None:
     """Write gates.json: the verifier's scores, its cost curve and threshold, and every policy's choices."""
     tested = {s.id for s in context.samples(context.recipe.test_splits)}
-    truth = [row for row in context.read("utilities", Utility) if row.sample_id in tested]
+    truth = _of_samples([row for row in context.read("utilities", Utility) if row.sample_id in tested])
     ours = [row for row in context.read("measured", Utility) if row.sample_id in tested]
     known: dict[str, list[Utility]] = {"truth": truth, "measured": _of_kinds(ours, truth)}
     said = [row for row in context.read("predicted", Utility) if row.sample_id in tested]
@@ -218,10 +218,20 @@ def gates(context: Context) -> None:
     )
 
 
+def _of_samples(truth: Sequence[Utility]) -> list[Utility]:
+    """Return the truth of each candidate of all slots at once, or of the only slot: as it is measured and predicted."""
+    found = []
+    for mine in by_sample(truth).values():
+        for candidate, row in by_candidate(mine).items():
+            kinds = ",".join(r.kind for r in mine if r.candidate == candidate and r.slot is not None and r.kind)
+            found.append(replace(row, slot=None, kind=row.kind or kinds or None))
+    return found
+
+
 def _of_kinds(rows: Sequence[Utility], truth: Sequence[Utility]) -> list[Utility]:
     """Return the rows with the kinds that their pictures truly are of, where that is known."""
-    kinds = {(row.sample_id, row.slot, row.candidate): row.kind for row in truth}
-    return [replace(row, kind=kinds.get((row.sample_id, row.slot, row.candidate))) for row in rows]
+    kinds = {(row.sample_id, row.candidate): row.kind for row in truth}
+    return [replace(row, kind=kinds.get((row.sample_id, row.candidate))) for row in rows]
 
 
 def _verifier_record(score: VerifierScore) -> dict[str, Any]:
@@ -231,8 +241,8 @@ def _verifier_record(score: VerifierScore) -> dict[str, Any]:
 
 def _agreement(ours: Sequence[Utility], truth: Sequence[Utility]) -> dict[str, Any] | None:
     """Return how often the measured label is the true one, over candidates that have both."""
-    labels = {(row.sample_id, row.slot, row.candidate): row.label for row in truth}
-    pairs = [(row.label, labels.get((row.sample_id, row.slot, row.candidate))) for row in ours]
+    labels = {(row.sample_id, row.candidate): row.label for row in truth}
+    pairs = [(row.label, labels.get((row.sample_id, row.candidate))) for row in ours]
     both = [(one, other) for one, other in pairs if one and other]
     return {"n": len(both), "equal": sum(a == b for a, b in both) / len(both)} if both else None
 
