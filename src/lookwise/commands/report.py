@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lookwise.commands.printing import say, say_json
-from lookwise.errors import UsageError
+from lookwise.errors import RunError, UsageError
 
 __all__ = ["compare", "report"]
 
@@ -36,22 +38,34 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Print the paired difference of every reader and policy that both runs have."""
+    from lookwise import config
     from lookwise.pipeline.compare import compare_runs
 
-    differences = compare_runs(Path(arguments.run_a), Path(arguments.run_b))
+    first = Path(arguments.run_a)
+    if not (first / "recipe.yaml").is_file():
+        raise RunError(f"{first}: not a run folder (it has no recipe.yaml); give one that `lookwise run` has filled")
+    differences = compare_runs(first, Path(arguments.run_b), config.load(str(first / "recipe.yaml")))
     if arguments.json:
         say_json(differences)
         return 0
     say(f"a = {arguments.run_a}, b = {arguments.run_b}; a - b with its 95 % interval, paired on shared samples")
     for row in differences:
-        mark = "" if row["low"] <= 0 <= row["high"] else " *"
         say(
-            f"{row['task']} {row['split']} {row['metric']} [{row['reader']} | {row['policy']}] "
-            f"{row['value']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f}){mark} "
+            f"{row['task']} {row['split']} {row['metric']} [{row['reader']} | {row['policy']}] {_size(row)} "
             f"n={row['n']} only a right {row['only_a']}, only b right {row['only_b']}, {_chance(row['p_holm'])}"
         )
     say("* interval clear of zero; p is the exact McNemar test, corrected for the number of rows (Holm)")
     return 0
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    """Return a difference with its interval, marked where that is clear of zero."""
+    value, low, high = row["value"], row["low"], row["high"]
+    if value is None:
+        return "none"
+    if low is None or high is None:
+        return f"{value:+.3f}"
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})" + ("" if low <= 0 <= high else " *")
 
 
 def _chance(p: float | None) -> str:

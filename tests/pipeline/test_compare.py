@@ -1,0 +1,57 @@
+"""Two runs against each other: a user's own task too, and nothing that could not be scored passes for a difference."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lookwise.cli import main
+
+OWN = """
+table: things.csv
+question: Which fits?
+text: [title]
+options: {column: choices}
+gold: answer
+recipe: {readers: zero-shot, reader: "scripted:first", policies: [none], resamples: 20}
+"""
+
+
+def table(folder: Path, rows: list[str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "own.yaml").write_text(OWN, encoding="utf-8")
+    (folder / "things.csv").write_text("\n".join(["title,choices,answer,split", *rows]), encoding="utf-8")
+    return folder / "own.yaml"
+
+
+def test_runs_of_a_table_are_compared_by_its_own_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"thing {i},red|blue,{answer}," for i, answer in enumerate(["red", "blue"] * 20)]
+    own = table(tmp_path, rows)
+    for name in "ab":
+        assert main(["run", str(own), "--out", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["task"], found["value"], found["p"]) == ("own/own", 0, None)
+    assert found["n"] > 5
+    other = table(tmp_path / "other", [row.replace("red|blue", "red|green|blue") for row in rows])
+    assert main(["run", str(other), "--out", str(tmp_path / "c")]) == 0
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "c")]) == 1
+    assert "made on different data" in capsys.readouterr().err
+
+
+def test_nothing_scored_is_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = table(tmp_path, [f"thing {i},red|blue,," for i in range(4)])
+    for name in "ab":
+        assert main(["run", str(own), "--out", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["value"], found["low"], found["n"]) == (None, None, 0)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert "none n=0" in line
+    assert "*" not in line
+    assert main(["compare", str(tmp_path / "none"), str(tmp_path / "b")]) == 1
