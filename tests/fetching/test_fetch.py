@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import socket
 import struct
 import threading
 import time
@@ -366,13 +367,66 @@ def test_a_dead_host_is_given_up_after_some_requests(serve: Serve, tmp_path: Pat
     assert not any(f.final for f in got.values())
 
 
-def test_an_unknown_name_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def resolve(name: str, port: int) -> list[str]:
-        return []
+Resolve = Callable[[Callable[[int], list[str]]], list[str]]
 
-    monkeypatch.setattr(address, "_resolve", resolve)
-    url = "http://nowhere.example/x.png"
-    assert fetch([url], Shelf(tmp_path), LIMITS)[url].reason == "the name of its host is not known"
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
+    """Return a function that has names resolved by another one, given how often it was asked; and keeps the names."""
+
+    def use(answer: Callable[[int], list[str]]) -> list[str]:
+        looked: list[str] = []
+
+        def getaddrinfo(name: str, port: int, *kind: object) -> list[tuple[object, ...]]:
+            looked.append(name)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (found, port)) for found in answer(len(looked))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return looked
+
+    return use
+
+
+def fails(code: int) -> list[str]:
+    raise socket.gaierror(code, "no")
+
+
+def test_an_unknown_name_has_a_reason_and_is_looked_up_once_by_a_crowd(
+    tmp_path: Path, resolve: Resolve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "_FORGET", 60.0)
+    looked = resolve(lambda visit: fails(socket.EAI_NONAME))
+    urls = [f"http://nowhere.example/{i}.png" for i in range(5)]
+    got = fetch(urls, Shelf(tmp_path), LIMITS)
+    assert {f.reason for f in got.values()} == {"the name of its host is not known"}
+    assert looked == ["nowhere.example"]
+
+
+def test_a_name_that_could_not_be_looked_up_is_tried_again(
+    serve: Serve, tmp_path: Path, resolve: Resolve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda path, visit: Page(picture()))
+    url = f"http://shop.example:{server.port}/x.png"
+    monkeypatch.setattr(address, "_FORGET", 60.0)
+    looked = resolve(lambda visit: fails(socket.EAI_AGAIN))
+    assert fetch([url], Shelf(tmp_path), LIMITS)[url].reason == "the name of its host could not be looked up"
+    assert len(looked) == 1, "a failed look-up counts for a while"
+    monkeypatch.setattr(address, "_FORGET", 0.0)
+    looked = resolve(lambda visit: ["127.0.0.1"] if visit == 3 else fails(socket.EAI_AGAIN))
+    assert fetch([url], Shelf(tmp_path), LIMITS)[url].reason is None
+    assert len(looked) == 3
+
+
+def test_a_name_that_was_not_known_is_looked_up_anew_for_a_later_picture(
+    serve: Serve, tmp_path: Path, resolve: Resolve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "_FORGET", 0.0)
+    server = serve(lambda path, visit: Page(picture()))
+    looked = resolve(lambda visit: fails(socket.EAI_NONAME) if visit == 1 else ["127.0.0.1"])
+    urls = [f"http://shop.example:{server.port}/{i}.png" for i in range(3)]
+    got = fetch(urls, Shelf(tmp_path), replace(LIMITS, per_host=1))
+    assert [f.reason for f in got.values()] == ["the name of its host is not known", None, None]
+    assert len(looked) == 2, "once it was found, that address is asked"
 
 
 def test_a_shelf_that_cannot_be_written_is_one_error(serve: Serve, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 In: a request for a public name.  Out: its response, or `Barred`/`Unresolved`.  A name is resolved here and the
 connection goes to the very address that was judged, so a name that answers differently the second time leads nowhere.
+A look-up that failed counts for half a second: a crowd asks once, and who comes later asks anew.
 Proxies and .netrc are not used: behind a proxy nobody could say which address is asked.  It knows no pictures.
 """
 
@@ -9,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import socket
+import time
+from dataclasses import dataclass
 
 import httpx2
 
@@ -17,6 +21,10 @@ __all__ = ["Barred", "Guard", "Unresolved", "is_public"]
 
 _TRIED = 4
 """Addresses of one name that are tried."""
+_FORGET = 0.5
+"""Seconds that a failed look-up counts: no longer than patience's shortest pause, so that each attempt is one."""
+_DEFINITE = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+"""What a resolver says of a name that does not exist; the rest says that it did not get to know."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -27,7 +35,20 @@ class Barred(Exception):
 
 
 class Unresolved(Exception):
-    """The name leads nowhere."""
+    """The name leads nowhere; `passing` where that is not sure."""
+
+    def __init__(self, passing: bool = False) -> None:
+        super().__init__()
+        self.passing = passing
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look-up came to, and until when it counts."""
+
+    addresses: tuple[str, ...]
+    passing: bool
+    until: float
 
 
 def is_public(address: str) -> bool:
@@ -42,7 +63,7 @@ class Guard(httpx2.AsyncBaseTransport):
         self._private, self._per_host = private, per_host
         self._tls = httpx2.create_ssl_context(trust_env=False)
         self._hosts: dict[str, httpx2.AsyncHTTPTransport] = {}
-        self._known: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
+        self._known: dict[tuple[str, int], asyncio.Future[_Found]] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request to the first address of its host that answers."""
@@ -76,25 +97,36 @@ class Guard(httpx2.AsyncBaseTransport):
         return self._hosts[name]
 
     async def _addresses(self, name: str, port: int) -> list[str]:
-        """Return the addresses of a name that may be asked; each name is looked up once."""
+        """Return the addresses of a name that may be asked; each name is looked up until it was found once."""
         place = (name, port)
-        if place not in self._known:
-            self._known[place] = asyncio.ensure_future(_resolve(name, port))
-        found = await asyncio.shield(self._known[place])
-        if not found:
-            raise Unresolved
-        allowed = [address for address in found if self._private or is_public(address)]
+        known = self._known.get(place)
+        if known is None or (known.done() and known.result().until < time.monotonic()):
+            known = self._known[place] = asyncio.ensure_future(_look_up(name, port))
+        found = await asyncio.shield(known)
+        if not found.addresses:
+            raise Unresolved(found.passing)
+        allowed = [address for address in found.addresses if self._private or is_public(address)]
         if not allowed:
             raise Barred
         return allowed
 
 
+async def _look_up(name: str, port: int) -> _Found:
+    try:
+        found, passing = await _resolve(name, port), False
+    except Unresolved as fault:
+        found, passing = [], fault.passing
+    return _Found(tuple(found), passing, math.inf if found else time.monotonic() + _FORGET)
+
+
 async def _resolve(name: str, port: int) -> list[str]:
-    """Return a name's addresses, the system's favourite first; none where there are none."""
+    """Return a name's addresses, the system's favourite first; Unresolved where there are none."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError):  # a name that no resolver takes is a ValueError
-        return []
+    except ValueError:  # a name that no resolver takes
+        raise Unresolved from None
+    except OSError as error:
+        raise Unresolved(passing=error.errno not in _DEFINITE) from None
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -30,6 +30,7 @@ __all__ = ["Downloader", "Got", "Missing"]
 _GONE = (404, 410, 451)
 """Answers that a later call would get as well."""
 _PASSING = (408, 425, 429)
+_UNKNOWN = "the name of its host is not known"
 _HEAD = 512
 _DECODERS = 2
 """Pictures decoded at once: each may take three bytes a pixel."""
@@ -106,8 +107,9 @@ class Downloader:
                 return await self._write(response, draft), page
         except Barred:
             raise Missing("it leads to a private address, which needs permission") from None
-        except Unresolved:
-            raise Missing("the name of its host is not known", lost=True) from None
+        except Unresolved as fault:
+            reason = "the name of its host could not be looked up" if fault.passing else _UNKNOWN
+            raise Missing(reason, again=fault.passing, lost=True) from None
         except (TimeoutError, httpx2.TimeoutException) as error:
             lost = isinstance(error, httpx2.ConnectTimeout)
             reason = f"no connection within {self._limits.connect:g} s" if lost else "not there within {:g} s"
