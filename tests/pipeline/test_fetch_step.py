@@ -133,6 +133,35 @@ def test_a_shelf_is_shared_by_runs_and_planned_with(
     ).read_bytes()
 
 
+def test_passing_trouble_is_tried_anew_until_a_later_step_has_begun(
+    start: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    busy = Page(status=429, headers={"Retry-After": "3600"})
+    well: list[bool] = []
+    server = PictureServer(lambda path, visit: busy if path == "/2.png" and not well else page(path))
+    try:
+        data = f"data={dataset(tmp_path / 'busy', [f'{server.base}/{i}.png' for i in range(6)])}"
+        early, late = start("early", data), start("late", data)
+        assert main([*early, "--until", "pictures"]) == 0
+        assert main([*late, "--until", "captions"]) == 0
+        assert [url for url, _ in absent(tmp_path / "early")] == ["2.png", "5.png"]
+        well.append(True)
+        before = dict(server.visits)
+        assert main([*early, "--until", "pictures"]) == 0
+        assert absent(tmp_path / "early") == [("5.png", "404 not found")]
+        assert summary(tmp_path / "early")["missing"] == 1
+        assert server.visits == {**before, "/2.png": before["/2.png"] + 1}, "what is gone, or there, is not asked again"
+        before = dict(server.visits)
+        for words in (late, early, start("whole", data, f"shelf={tmp_path / 'early' / 'fetched'}")):
+            assert main(words) == 0
+        assert server.visits == before, "the captions of a run that has begun stay those of what it had"
+    finally:
+        server.close()
+    assert "2.png" in [url for url, _ in absent(tmp_path / "late")]
+    rows = [(tmp_path / name / "rows/captions/part-00000.parquet").read_bytes() for name in ("early", "whole", "late")]
+    assert rows[0] == rows[1] != rows[2], "as if nothing had been missing"
+
+
 def test_what_nobody_looks_at_is_not_fetched(
     start: Callable[..., list[str]], server: PictureServer, tmp_path: Path
 ) -> None:

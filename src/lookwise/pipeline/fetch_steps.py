@@ -3,11 +3,12 @@
 In: the samples, and what the recipe's policies look at.  Out: `pictures` rows (what became of each address) and
 `absences` rows (which sample misses which picture, and why); pictures.json, their sum.  The samples' rows stay as they
 are; Context.samples puts the files in.  Killed anywhere, the same command goes on: what is on the shelf is not asked
-for again.
+for again.  What is missing for a passing reason is asked for again as long as no later step has begun.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from lookwise.runs.store import read_json, write_json_atomic
 from lookwise.sample import Sample
 from lookwise.stages.fetch import Absent, absences, addresses
 
-__all__ = ["check_fetching", "pictures", "summary", "way"]
+__all__ = ["check_fetching", "pictures", "summary", "try_anew", "way"]
 
 _SUMMARY = "pictures.json"
 _NEVER = "a web address; the recipe fetches none (fetching: never)"
@@ -63,6 +64,22 @@ def pictures(context: Context) -> None:
     _sum_up(context, len(urls), found, how)
     context.write("absences", Absent, absent)
     context.write("pictures", Fetched, list(found.values()))
+
+
+def try_anew(context: Context, later: Sequence[str]) -> None:
+    """Open the step again where a picture is missing for a passing reason and none of the `later` steps has begun.
+
+    After that it stays closed.  Which pictures are missing decides which requests there are, and so which of them are
+    answered together: a run that looked once more in the middle might not end as one that had every picture at once.
+    A pack that was frozen stays as it is, too: others score it.
+    """
+    if not context.done("pictures") or way(context.recipe) != "fetch" or context.recipe.freeze:
+        return
+    passing = any(row.digest is None and not row.final for row in context.fetched().values())
+    begun = [*map(context.rows_folder, later), context.folder / "models", context.folder / "adapters"]
+    if passing and not any(place.exists() for place in begun) and not context.replies.spent(context.ledger.run):
+        for stage in ("pictures", "absences"):
+            shutil.rmtree(context.rows_folder(stage))
 
 
 def summary(folder: Path) -> dict[str, Any]:
