@@ -13,6 +13,7 @@ from factory import llava
 
 from lookwise.benchmarks.utility import JUDGEMENTS
 from lookwise.cli import main
+from lookwise.report.html import page_text
 from lookwise.rows import Evidence, Prediction, Utility
 from lookwise.runs.store import read_rows
 from lookwise.sample import Sample
@@ -108,6 +109,9 @@ def test_gates_are_judged_by_truth_and_measurement(finished: Path) -> None:
     assert gates["threshold"] is None, "infinity: never look"
     assert gates["verifier"]["truth"]["all"]["auc"] == 0.5
     assert gates["measured_against_truth"]["n"] == 80
+    page = page_text(finished)
+    assert "The verifier" in page
+    assert "measured against the truth: the same judgement of" in page
 
 
 def test_one_picture_a_product_is_held_to_the_truth_as_well(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from lookwise.report.disagree import Pair, disagreements
 from lookwise.report.plots import cost_charts
 from lookwise.report.policies import HEADS, policy_tables
 from lookwise.report.policy_page import policy_section
+from lookwise.report.terminal import policy_table
 from lookwise.rows import Evidence, Prediction, Utility
 from lookwise.runs.store import write_rows
 from lookwise.sample import Sample
@@ -54,6 +58,13 @@ def test_a_table_per_split_and_subset_with_readers_together() -> None:
     }
     assert policy_tables([record("none", "none", None, 1)])[0].lines[0].cells[0] == "none"
     assert policy_tables([]) == ()
+
+
+def test_a_subset_of_any_name_is_drawn_as_it_is_on_a_terminal() -> None:
+    out = io.StringIO()
+    (table,) = policy_tables([record("none", "", 0.5, 100, subset="[/b][red]")])
+    Console(file=out, width=132).print(policy_table(table))
+    assert "policies, ecommmu, test, [/b][red]" in out.getvalue()
 
 
 def test_charts_share_their_scales_and_are_sound_markup() -> None:

@@ -19,12 +19,13 @@ from lookwise.report.beside import BesideLine, beside_lines
 from lookwise.report.gains import GainTable, gain_tables
 from lookwise.report.policies import PolicyTable, policy_tables
 from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
+from lookwise.report.verifier import VerifierReport, verifier_report
 from lookwise.rows import Evidence, Prediction
 from lookwise.runs.store import is_complete, read_rows
 from lookwise.sample import Sample
 from lookwise.stages.fetch import with_files
 
-__all__ = ["Run", "gather", "policies_of", "reader_of", "rows_of", "samples_of"]
+__all__ = ["Run", "gather", "policies_of", "reader_of", "rows_of", "samples_of", "verifier_of"]
 
 R = TypeVar("R")
 
@@ -71,6 +72,12 @@ def policies_of(folder: Path) -> tuple[PolicyTable, ...]:
     """Return the tables that set policies side by side; none for a run without them."""
     place = folder / "policies.json"
     return policy_tables(_json(place, list)) if place.is_file() else ()
+
+
+def verifier_of(folder: Path) -> VerifierReport | None:
+    """Return how good a run's verifier is; None for a run without one."""
+    place = folder / "gates.json"
+    return verifier_report(_json(place, dict)) if place.is_file() else None
 
 
 def rows_of(folder: Path, stage: str, kind: type[R]) -> list[R]:

@@ -22,10 +22,10 @@ from lookwise.report.beside import BESIDE_HEAD, BESIDE_NOTE, BesideLine
 from lookwise.report.browser import Browser, browse, safe_json
 from lookwise.report.disagree import disagreements
 from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
-from lookwise.report.gather import Run, gather, policies_of
+from lookwise.report.gather import Run, gather, policies_of, verifier_of
 from lookwise.report.markup import element as _element
 from lookwise.report.markup import table as _table
-from lookwise.report.policy_page import policy_section
+from lookwise.report.policy_page import policy_section, verifier_section
 from lookwise.report.tables import CallLine, Cell, Line, ScoreTable
 from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread, wording
 from lookwise.runs.files import write_bytes_atomic
@@ -78,9 +78,10 @@ def page_text(folder: Path) -> str:
 
 
 def _policies(folder: Path) -> str:
-    """Return the part on policies; nothing for a run that shows no pictures."""
-    tables = policies_of(folder)
-    return policy_section(tables, disagreements(folder, _DISAGREEMENTS)) if tables else ""
+    """Return the part on policies and their verifier; nothing for a run that shows no pictures."""
+    tables, verifier = policies_of(folder), verifier_of(folder)
+    parts = [policy_section(tables, disagreements(folder, _DISAGREEMENTS))] if tables else []
+    return "\n".join([*parts, *([verifier_section(verifier)] if verifier else [])])
 
 
 def _fill(template: str, parts: Mapping[str, str]) -> str:

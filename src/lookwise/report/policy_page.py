@@ -1,6 +1,7 @@
-"""The page's part on policies: the table with costs, score against cost, and where the gates disagree.
+"""The page's part on policies: the table with costs, score against cost, where the gates disagree, and the verifier.
 
-In: tables of policies, disagreements.  Out: markup; every text in it is escaped.  It reads no file.
+In: tables of policies, disagreements, how good the verifier is.  Out: markup; every text in it is escaped.  It reads no
+file.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from lookwise.report.disagree import Decision, Disagreements, Split
 from lookwise.report.markup import element, table
 from lookwise.report.plots import cost_charts
 from lookwise.report.policies import HEADS, POLICY_NOTE, PolicyTable
+from lookwise.report.verifier import BIN_HEAD, CLASS_HEAD, VERIFIER_HEAD, VERIFIER_NOTE, VerifierReport
 
-__all__ = ["policy_section"]
+__all__ = ["policy_section", "verifier_section"]
 
 _ABOUT = 90
 """Letters of a sample's first field that are shown."""
@@ -88,3 +90,22 @@ def _decision(one: Decision) -> str:
     mark = {True: " ✓", False: " ✗", None: ""}[one.right]
     said = ("unreadable" if one.answer is None else one.answer) + mark
     return f'<td title="{escape(said)}">{escape(one.shown or "nothing")}{element("small", said)}</td>'
+
+
+def verifier_section(found: VerifierReport) -> str:
+    """Return the part on the verifier: how good it is, each judgement's scores, and its calibration, folded away."""
+    parts = [element("h2", "The verifier")]
+    if found.lines:
+        parts += [_plain(VERIFIER_HEAD, found.lines), element("p", VERIFIER_NOTE, "note")]
+    parts += [element("p", remark, "note") for remark in found.remarks]
+    for source, lines in found.classes:
+        parts += [element("h3", f"judgement by judgement, by {source}"), _plain(CLASS_HEAD, lines)]
+    if found.bins:
+        summary = element("summary", "calibration: probabilities against what was helpful")
+        parts.append(f"<details>{summary}{_plain(BIN_HEAD, found.bins)}</details>")
+    return "\n".join(parts)
+
+
+def _plain(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    cells = ("".join(element("td", cell) for cell in line) for line in lines)
+    return table((element("th", name) for name in head), (f'<tr class="reader">{line}</tr>' for line in cells))

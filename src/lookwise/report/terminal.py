@@ -18,12 +18,13 @@ from rich.text import Text
 
 from lookwise.report.beside import BESIDE_HEAD, BESIDE_NOTE, BesideLine
 from lookwise.report.gains import GAIN_NOTE, GainCell, GainTable
-from lookwise.report.gather import gather, policies_of
+from lookwise.report.gather import gather, policies_of, verifier_of
 from lookwise.report.policies import HEADS, POLICY_NOTE, PolicyTable
 from lookwise.report.tables import CallLine, Cell, Column, Line, ScoreTable
+from lookwise.report.verifier import CLASS_HEAD, VERIFIER_HEAD, VERIFIER_NOTE, VerifierReport
 from lookwise.report.words import caption, change, metric_name, number, seconds, short_names, spread, wording
 
-__all__ = ["beside_table", "call_table", "gain_parts", "policy_table", "score_parts", "show"]
+__all__ = ["beside_table", "call_table", "gain_parts", "policy_table", "score_parts", "show", "show_verifier"]
 
 _PLAIN_WIDTH = 132
 """Width where the output is a file or a pipe."""
@@ -62,9 +63,32 @@ def show(folder: Path, console: Console | None = None) -> None:
         out.print(policy_table(one))
     if policies:
         out.print(Padding(Text(POLICY_NOTE, style="dim"), (0, 0, 1, 1)))
+    show_verifier(out, verifier_of(folder))
     if run.calls:
         out.print(call_table(run.calls))
     out.print(Padding(Text(wording(run.record), style="dim"), (0, 0, 0, 1)))
+
+
+def show_verifier(out: Console, found: VerifierReport | None) -> None:
+    """Print how good a run's verifier is; nothing for a run without one."""
+    if found is None:
+        return
+    if found.lines:
+        out.print(_plain_table("the verifier", VERIFIER_HEAD, found.lines))
+    for source, lines in found.classes:
+        out.print(_plain_table(f"its judgements, by {source}", CLASS_HEAD, lines))
+    for line in (*([VERIFIER_NOTE] if found.lines else []), *found.remarks):
+        out.print(Padding(Text(line, style="dim"), (0, 0, 0, 1)))
+    out.print()
+
+
+def _plain_table(title: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
+    table = _table(title)
+    for i, name in enumerate(head):
+        table.add_column(name, justify="right" if i else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    return table
 
 
 def beside_table(lines: Sequence[BesideLine]) -> Table:
@@ -177,7 +201,7 @@ def _score_part(table: ScoreTable, chosen: range, names: Sequence[str], title: s
 
 
 def _table(title: str) -> Table:
-    table = Table(title=title, box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
     table.title_justify, table.title_style = "left", "bold"
     return table
 
