@@ -75,6 +75,11 @@ def test_lines_are_grouped_by_question_and_marked() -> None:
     assert [column.n for column in table.columns] == [400] * 4
 
 
+def test_a_gate_of_pictures_is_held_against_always_the_main_one() -> None:
+    (table,) = gain_tables([gain(TASKS[0], "all", "visuals:predicted", "visuals:always", 0.1)])
+    assert [line.group for line in table.lines] == ["against always showing the main picture"]
+
+
 def test_several_models_are_named() -> None:
     (table,) = gain_tables([*RECORDS, gain(TASKS[0], "text", "captions:vote", "none", 0.1, model="other", tuned_on="")])
     assert table.lines[0].label == "tiny:reader-s, captions:vote"

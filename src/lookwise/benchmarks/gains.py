@@ -3,7 +3,7 @@
 In: a task, its samples, prediction rows.  Out: `Gain` records (gains.json).  Four questions are asked of every split:
 
     text     a policy against text alone, each answered by the reader tuned on it (an untuned reader: by itself)
-    all      a gate against showing everything, likewise
+    all      a gate against showing everything (of several pictures of a product: always the first), likewise
     random   a gate against as many drawn blindly, both answered by the gate's own reader
     ceiling  the best possible reader with pictures against the best possible one without: what there is to gain
 

@@ -27,6 +27,8 @@ _TITLES = {
     "random": "against as many drawn blindly",
     "ceiling": "what there is to gain",
 }
+_ALWAYS = "against always showing the main picture"
+"""What `visuals:always` is, which of several pictures of a product shows the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,16 @@ def _table(benchmark: str, split: str, records: Sequence[Record]) -> GainTable:
     for question in _TITLES:
         for r in records:
             if r["question"] == question:
-                found.setdefault((_TITLES[question], _label(r, several)), {})[str(r["task"])] = _cell(r)
+                found.setdefault((_title(r), _label(r, several)), {})[str(r["task"])] = _cell(r)
     lines = (
         GainLine(group, label, tuple(cells.get(c.task) for c in columns)) for (group, label), cells in found.items()
     )
     return GainTable(benchmark, split, columns, tuple(lines))
+
+
+def _title(record: Record) -> str:
+    looks = record["question"] == "all" and record["against"] == "visuals:always"
+    return _ALWAYS if looks else _TITLES[str(record["question"])]
 
 
 def _label(record: Record, several: bool) -> str:
