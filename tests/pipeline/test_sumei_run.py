@@ -250,8 +250,8 @@ samples_test: 3
 test_splits: [test]
 prompts: tiny
 reader: hf:{model}
-policies: [none, visuals:predicted/highest, visuals:predicted/threshold]
-tune_on: [none, visuals:predicted/highest]
+policies: [none, visuals:predicted/highest, visuals:predicted/threshold, visuals:random@predicted/highest]
+tune_on: [none, visuals:predicted/highest, visuals:random@predicted/highest]
 epochs: 1
 batch: 4
 max_tokens: 512
@@ -290,7 +290,13 @@ def test_a_verifier_is_taught_and_readers_never_meet_its_samples(tmp_path: Path)
     assert Counter(r.tuned_on for r in rows(out, "predictions", Prediction)) == {
         "none": 9,
         "visuals:predicted/highest": 9,
+        "visuals:random@predicted/highest": 9,
     }
+    shown = Counter(
+        (r.policy, samples[r.sample_id].split) for r in rows(out, "evidence", Evidence) if r.kind == "image"
+    )
+    for split, n in (("train", 6), ("val", 3)):
+        assert shown["visuals:random@predicted/highest", split] == shown["visuals:predicted/highest", split] == n
     said = answers(out, fresh(out), "visuals:predicted/highest")
     assert all(r["shown"].startswith("product[") for r in said if r["sample_id"])
     (folder,) = (out / "predict").iterdir()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lookwise.model import Generate, Rank
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
-from lookwise.pipeline.utility_steps import threshold
+from lookwise.pipeline.utility_steps import readers_half, threshold
 from lookwise.pipeline.wanted import main_pictures
 from lookwise.recipe import GIVEN
 from lookwise.rows import Ballot, Caption, Evidence, Utility
@@ -95,6 +95,7 @@ def ballots(context: Context) -> None:
 def evidence(context: Context, look_from: float | None = None) -> None:
     """Turn rows into what each policy shows: of test samples under all policies, of tuning samples under tune_on.
 
+    What teaches the verifier is not shown to readers: pictures drawn blindly would be lost there.
     `look_from` is the verifier's threshold, where it was found elsewhere than on this run's validation samples.
     """
     recipe = context.recipe
@@ -109,7 +110,7 @@ def evidence(context: Context, look_from: float | None = None) -> None:
         threshold=threshold(context) if look_from is None else look_from,
     )
     parts: list[tuple[Sequence[Policy], list[Sample]]] = [
-        (context.tuning_policies, context.samples(TUNING_SPLITS)),
+        (context.tuning_policies, readers_half(context, context.samples(TUNING_SPLITS))),
         (context.policies, context.samples(recipe.test_splits)),
     ]
     rows = [row for policies, samples in parts for policy in policies for row in select(policy, samples, known)]
