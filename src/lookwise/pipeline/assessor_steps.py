@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lookwise.pipeline.context import Context
-from lookwise.pipeline.lessons import faults, lessons
+from lookwise.pipeline.lessons import check_lessons, faults, lessons
 from lookwise.pipeline.tuning import assessor_settings, fleet
 from lookwise.pipeline.utility_steps import readers_half
 from lookwise.sample import Sample
@@ -34,7 +34,9 @@ def assessor(context: Context) -> None:
     recipe = context.recipe
     if not recipe.assessor_tuned:
         return
-    told, missing = _lessons(context, taught(context))
+    samples = taught(context)
+    told, missing = _lessons(context, samples)
+    check_lessons("the assessor", told, samples, {}, "set assessor_tuned: false")
     card = {"recipe": recipe.name, "role": "assessor", "missing_pictures": missing}
     base = context.spec(recipe.assessor or recipe.reader)
     tune_in(fleet(recipe), base, told, [], context.assessor_folder, assessor_settings(recipe), card, context.display)

@@ -17,7 +17,7 @@ from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.models.open import ModelOptions
 from lookwise.pipeline.context import Context, by_sample, slug
-from lookwise.pipeline.lessons import faults, lessons
+from lookwise.pipeline.lessons import check_lessons, faults, lessons
 from lookwise.pipeline.tuning import fleet, reader_settings
 from lookwise.pipeline.utility_steps import readers_half
 from lookwise.rows import Caption, Evidence, Prediction
@@ -85,12 +85,13 @@ def adapters(context: Context) -> None:
     for policy in context.tuning_policies:
         seen = pictures[policy.name]
         for task in _groups(context):
-            (taught, missing), (checked, _) = (
-                lessons([s for s in part if task in (None, s.task)], seen, broken) for part in (train, val)
-            )
+            mine, others = ([s for s in part if task in (None, s.task)] for part in (train, val))
+            (taught, missing), (checked, _) = (lessons(part, seen, broken) for part in (mine, others))
             told, checks = (
                 reader_examples(context.tasks, part, shown.get(policy.name, {}), seen) for part in (taught, checked)
             )
+            who = f"the reader tuned on {policy.name}" + (f" for {task}" if task else "")
+            check_lessons(who, told, mine, missing, "set readers: zero-shot")
             jobs.append((_job(context, policy.name, task, told, checks, missing), _letters(told)))
     if jobs and fleet(context.recipe).alone and _small(context):
         train_together([job for job, _ in sorted(jobs, key=lambda pair: -pair[1])], "tuning", context.display)

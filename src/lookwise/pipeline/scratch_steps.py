@@ -8,6 +8,7 @@ lengths of training stand in the literal tables here.  A model killed in trainin
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -155,6 +156,8 @@ def _text_model(context: Context, shop: Shop, name: str, place: int, captions: M
     chosen = random.Random(seed).sample(photos, max(1, round(plan.part * len(photos))))
     shape = ReaderShape(plan.width, plan.layers, plan.heads, plan.epochs).scaled(recipe.effort)
     taught = lessons(context.tasks, shop, chosen, captions, seed, plan.draws)
+    if not taught:
+        raise DataError(_untaught(context, name))
     train = partial(
         fresh_reader,
         context.model_folder(name),
@@ -165,6 +168,19 @@ def _text_model(context: Context, shop: Shop, name: str, place: int, captions: M
         card={"recipe": recipe.name, "photos": len(chosen)},
     )
     return Job(name, train, shape.steps(len(taught)))
+
+
+def _untaught(context: Context, name: str) -> str:
+    """Say why a judge, who learns from captions, has nothing to learn from, and what to do."""
+    tuning = {s.id for s in context.samples(TUNING_SPLITS)}
+    reasons = Counter(r.reason for r in context.read("captions", Caption) if r.sample_id in tuning and r.text is None)
+    said = f"of {reasons.total()} captions of tuning photos none can be voted on"
+    most = f" (mostly: {reasons.most_common(1)[0][0]})" if reasons else ""
+    voted = ", ".join(p for p in context.recipe.policies if "vote" in p or "judge/" in p) or "none"
+    return (
+        f"{SCRATCH}:{name} has nothing to learn from: {said}{most}; raise effort (it is {context.recipe.effort:g}) "
+        f"until the captioner writes, or leave judges out and the policies that ask them ({voted})"
+    )
 
 
 def _accuracy(context: Context, shop: Shop) -> dict[str, dict[str, Any]]:

@@ -12,12 +12,14 @@ alone.  The threshold is chosen on the readers' half of the validation samples.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lookwise.bazaar.gallery import RIGHT
+from lookwise.errors import DataError
 from lookwise.metrics.choice import Look, by_candidate, cost_curve, threshold_at
 from lookwise.metrics.gate import choice_score
 from lookwise.metrics.verifier import VerifierScore, verifier_score
@@ -121,10 +123,25 @@ def verifier(context: Context) -> None:
         told = (Exchange(example.conversation, example.answer) for example in parts[split])
         file = context.folder / "sumei" / "data" / "verification" / f"{split}.json"
         write_exchanges(file, told, _root(context), context.published_places())
+    if not parts["train"]:
+        raise DataError(_untaught(rows, _verifiers_half(context, "train")))
     card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
     base, settings = context.spec(_verifier_spec(context.recipe)), verifier_settings(context.recipe)
     folder = context.verifier_folder
     tune_in(fleet(context.recipe), base, parts["train"], parts["val"], folder, settings, card, context.display)
+
+
+def _untaught(rows: Sequence[Utility], samples: Sequence[Sample]) -> str:
+    """Say why the verifier has nothing to learn from, and what to do."""
+    mine = {s.id for s in samples}
+    reasons = Counter(row.reason or "no gold answer" for row in rows if row.sample_id in mine)
+    why = "no picture of its half of the training samples was measured"
+    if reasons:
+        why = f"none of {reasons.total()} pictures of its half has a judgement (mostly: {reasons.most_common(1)[0][0]})"
+    return (
+        f"the verifier has nothing to learn from: {why}; give training rows with pictures and gold answers (of "
+        "verifier_subset, if the recipe names one), or set verifying: zero-shot"
+    )
 
 
 def _root(context: Context) -> Path:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lookwise.errors import DataError, ModelError
 from lookwise.runs.files import write_json_atomic
 from lookwise.training import checkpoint
-from lookwise.training.examples import Encoder, Example, digest
+from lookwise.training.examples import Encoded, Encoder, Example, digest
 from lookwise.training.settings import TuneSettings
 
 if TYPE_CHECKING:
@@ -132,9 +132,10 @@ def fit(
     check_plain_head(bare(model), encoder.name)
     config = bare(model).config.get_text_config()
     limit = min(settings.max_tokens or config.max_position_embeddings, config.max_position_embeddings)
-    rows = [r for r in encoder.encode(train) if len(r.ids) <= limit]
+    encoded = encoder.encode(train)
+    rows = [r for r in encoded if len(r.ids) <= limit]
     if not rows:
-        raise DataError(f"nothing to tune on: {len(train)} examples, none of at most {limit} tokens")
+        raise DataError(f"{encoder.name}: nothing to tune on; {_too_long(encoded, limit)}")
     pictures = Pictures(encoder.processor, augment=augment) if encoder.sees else None
     ranking = Ranking(val, encoder, pictures) if val else None
     trainer = AnswerTrainer(model, rows, ranking, settings, work, encoder.pad_id, pictures, watch)
@@ -144,6 +145,16 @@ def fit(
     trainer.record.seconds = trainer.seconds()
     trainer.record.peak_bytes = processes.largest(trainer.peak_bytes(), trainer.args.device)
     return Fitted(trainer.record, trainer.state.global_step, settings, len(train) - len(rows))
+
+
+def _too_long(rows: Sequence[Encoded], limit: int) -> str:
+    if not rows:
+        return "give at least one example"
+    shortest = min(len(row.ids) for row in rows)
+    return (
+        f"of {len(rows)} examples the shortest has {shortest} tokens, and it takes {limit}; raise max_tokens, or name "
+        "a model that reads more"
+    )
 
 
 def _train(trainer: Any, work: Path) -> None:
