@@ -2,6 +2,7 @@
 
 import math
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -113,3 +114,17 @@ def test_agreement_of_one_opinion_is_undefined():
     assert math.isnan(krippendorff_alpha([["yes", "yes"], ["yes", None]]))
     assert krippendorff_alpha([["yes", "yes"], ["no", "no"]]) == 1.0
     assert math.isnan(fleiss_kappa([["yes", "no"], ["yes"]]))
+
+
+def test_many_labels_take_no_room_of_their_square():
+    labels = tuple(f"label {i}" for i in range(400))
+    rng = random.Random(3)
+    gold = [rng.choice(labels) for _ in range(1500)]
+    answers = [g if rng.random() < 0.5 else rng.choice((None, *labels)) for g in gold]
+    tracemalloc.start()
+    found = bootstrap(gold, answers, c.macro_f1("all", labels).score, resamples=200)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.low < found.value + 0.05
+    assert found.low < found.high
+    assert peak < 100e6, "bytes; tables of 400 by 401 for every cell take gigabytes"

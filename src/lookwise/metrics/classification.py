@@ -7,8 +7,9 @@ Over "parsed": failures are left out of everything.  Over "all": a failure is a 
 accuracy; it is nobody's false positive).  An answer outside the gold present is wrong, never skipped.  A macro average
 is over the declared labels that occur in gold or answers: a class with neither has no recall and no precision.
 
-Every score computes twice: `__call__` by scikit-learn, `of_counts` from confusion counts by numpy over any number of
-tables at once, which is what makes the bootstrap of statistics.py cheap.  The tests hold the two together.
+Every score computes twice: `__call__` by scikit-learn, `of_counts` from confusion counts (`of_sums` from their sums) by
+numpy over any number of tables at once, which is what makes the bootstrap of statistics.py cheap.  The tests hold the
+two together.
 """
 
 from __future__ import annotations
@@ -90,14 +91,23 @@ class Score:
         import numpy as np
 
         kept = counts if self.over == "all" else counts[..., :-1]
-        support = kept.sum(-1)
-        right = np.diagonal(counts[..., :-1], axis1=-2, axis2=-1)
+        answered = counts[..., :-1]
+        return self.of_sums(np.diagonal(answered, axis1=-2, axis2=-1), kept.sum(-1), answered.sum(-2))
+
+    def of_sums(self, right: Floats, support: Floats, answered: Floats) -> Floats:
+        """Return the score of each table from its sums by class.
+
+        All have shape (..., classes): right answers, how often each class is gold (failures too where they count), how
+        often it is the answer.
+        """
+        import numpy as np
+
         total = support.sum(-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.kind == "accuracy":
                 return np.asarray(right.sum(-1) / total)
-            each = self._each(right, support, counts[..., :-1].sum(-2))
-            return np.where(total > 0, self._averaged(each, support, counts[..., :-1].sum(-2)), np.nan)
+            each = self._each(right, support, answered)
+            return np.where(total > 0, self._averaged(each, support, answered), np.nan)
 
     def _each(self, right: Floats, support: Floats, answered: Floats) -> Floats:
         """Return the score of each class; 0 where the denominator is."""

@@ -3,7 +3,7 @@
 In: gold and answers (None is a failure), or ballots.  Out: values with intervals, p-values, agreement.  Everything is
 seeded; resampling is over samples, failures included, and a score over "parsed" drops them inside each resample.
 
-A resample of n pairs is a multinomial draw over the distinct (gold, answer) cells, so that a score with `of_counts`
+A resample of n pairs is a multinomial draw over the distinct (gold, answer) cells, so that a score with `of_sums`
 (classification.py) is bootstrapped 2,000 times in milliseconds; any other score is called once per resample.
 """
 
@@ -169,11 +169,14 @@ def _score_draws(draws: _Draws, score: ScoreCall, column: int) -> Floats:
         ]
         score = Score("accuracy", score.over, ("right", "wrong"))
     place = {label: i for i, label in enumerate(score.labels)}
-    width = len(place) + 1
-    spread = np.zeros((len(pairs), len(place) * width))
+    # By class alone: whole tables would take the square of the labels for every cell.
+    right, support, answered = np.zeros((3, len(pairs), len(place)))
     for cell, (gold, answer) in enumerate(pairs):
-        spread[cell, place[gold] * width + (width - 1 if answer is None else place[answer])] = 1.0
-    return score.of_counts((draws.counts @ spread).reshape(-1, len(place), width))
+        support[cell, place[gold]] = answer is not None or score.over == "all"
+        if answer is not None:
+            answered[cell, place[answer]] = 1.0
+            right[cell, place[gold]] = answer == gold
+    return score.of_sums(draws.counts @ right, draws.counts @ support, draws.counts @ answered)
 
 
 def _expanded(pairs: Sequence[tuple[str, str | None]], counts: NDArray[np.int64], score: ScoreCall) -> float:
