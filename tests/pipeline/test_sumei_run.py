@@ -288,9 +288,9 @@ def test_a_verifier_is_taught_and_readers_never_meet_its_samples(tmp_path: Path)
         isinstance(x, Exchange) and x.answer in JUDGEMENTS and len(x.conversation[0].media) == 1 for x in lessons
     )
     assert Counter(r.tuned_on for r in rows(out, "predictions", Prediction)) == {
-        "none": 9,
-        "visuals:predicted/highest": 9,
-        "visuals:random@predicted/highest": 9,
+        "none": 12,
+        "visuals:predicted/highest": 12,
+        "visuals:random@predicted/highest": 12,
     }
     shown = Counter(
         (r.policy, samples[r.sample_id].split) for r in rows(out, "evidence", Evidence) if r.kind == "image"
