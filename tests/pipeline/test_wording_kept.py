@@ -78,7 +78,7 @@ def test_words_that_changed_with_the_package_are_refused(table: Path, capsys: py
     record["prompts"]["own/answer"]["sha256"] = "0" * 16
     path.write_text(json.dumps({**record, "lookwise": "0.0.9"}), encoding="utf-8")
     assert main(["predict", str(run), str(table / "new.csv")]) == 1
-    assert "they are those of lookwise 0.0.9: install that" in capsys.readouterr().err
+    assert "own words of lookwise 0.0.9: leave --prompts out, install that version" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on_in_its_words_or_not_at_all(table: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,7 @@ def check_wording(run: Path, data: Data, record: Mapping[str, Any], uses: Iterab
 
 def _cure(record: Mapping[str, Any], wording: str | None) -> str:
     if wording in PROMPT_SETS.values():
-        return f"they are those of lookwise {record.get('lookwise')}: install that, and leave --prompts out"
+        own = f"they are the own words of lookwise {record.get('lookwise')}"
+        return f"{own}: leave --prompts out, install that version, or make the run anew"
     noted = record.get(_FOLDER)
     return f"give the folder that holds them, --prompts DIR{f' (it was {noted})' if noted else ''}"
