@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from chat_server import ChatServer
 from picture_server import Page, PictureServer, picture
+from web_run import RECIPE, dataset
 
 from lookwise.cli import main
 from lookwise.fetching import Fetched
@@ -23,19 +24,6 @@ from lookwise.runs.store import read_rows
 from lookwise.sample import Sample
 from lookwise.stages.fetch import Absent
 
-RECIPE = """
-name: web
-source: mmecinstruct
-tasks: [category_classification]
-test_splits: [test]
-prompts: tiny
-captioner: scripted:echo
-reader: scripted:first
-readers: zero-shot
-policies: [none, captions:always]
-resamples: 20
-fetch_private: true
-"""
 COLOURS = ("red", "blue", "green", "white", "black", "pink")
 
 
@@ -50,25 +38,6 @@ def server() -> Iterator[PictureServer]:
 def page(path: str) -> Page:
     number = int(path.strip("/").partition(".")[0])
     return Page(status=404) if number == 5 else Page(picture(COLOURS[number % 5]))
-
-
-def dataset(folder: Path, urls: list[str]) -> Path:
-    folder.mkdir(exist_ok=True)
-    rows = [
-        {
-            "task": "category_classification",
-            "split": "test",
-            "instruction": "Choose the category.",
-            "input": json.dumps({"title": f"thing {i}"}),
-            "options": json.dumps(["A: Kettles", "B: Mugs"]),
-            "output": "A",
-            "images": json.dumps([url]),
-        }
-        for i, url in enumerate(urls)
-    ]
-    path = folder / "dataset.json"
-    path.write_text(json.dumps(rows), encoding="utf-8")
-    return path
 
 
 @pytest.fixture

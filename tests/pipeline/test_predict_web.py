@@ -6,43 +6,12 @@ import json
 from pathlib import Path
 
 from picture_server import Page, PictureServer, picture
+from web_run import RECIPE, dataset
 
 from lookwise.cli import main
 from lookwise.fetching import Fetched
 from lookwise.rows import Caption
 from lookwise.runs.store import read_rows
-
-RECIPE = """
-name: web
-source: mmecinstruct
-tasks: [category_classification]
-test_splits: [test]
-prompts: tiny
-captioner: scripted:echo
-reader: scripted:first
-readers: zero-shot
-policies: [none, captions:always]
-resamples: 20
-fetch_private: true
-"""
-
-
-def dataset(folder: Path, urls: list[str]) -> Path:
-    folder.mkdir()
-    rows = [
-        {
-            "task": "category_classification",
-            "split": "test",
-            "input": json.dumps({"title": f"thing {i}"}),
-            "options": json.dumps(["A: Kettles", "B: Mugs"]),
-            "output": "A",
-            "images": json.dumps([url]),
-        }
-        for i, url in enumerate(urls)
-    ]
-    path = folder / "dataset.json"
-    path.write_text(json.dumps(rows), encoding="utf-8")
-    return path
 
 
 def test_pictures_of_new_rows_are_fetched_or_have_a_reason(tmp_path: Path) -> None:
