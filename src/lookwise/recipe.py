@@ -81,6 +81,9 @@ class Recipe:
     verifying: Literal["tuned", "zero-shot"] = "tuned"
     verifier_subset: Literal["", "vision-salient"] = ""
     """The samples of its half that teach the verifier: all, or those of one subset (the published system's way)."""
+    verifier_balance: Literal["even", "none"] = "even"
+    """What it is taught of the judgements: as many of each as the rarest has, drawn, as published; or all, as they
+    fell, which is more to learn from, but then a judgement that is rare is seldom ranked first."""
     verifier_rank: int | None = None
     verifier_alpha: int | None = None
     verifier_dropout: float | None = None

@@ -69,6 +69,13 @@ def test_which_rows_are_kept_is_drawn_not_the_first() -> None:
     assert {"s0", "s1", "s2", "s3", "s4"} not in map(set, kept)
 
 
+def test_all_that_is_labelled_is_kept_where_no_even_share_is_asked_for() -> None:
+    rows = [row(i, "redundant") for i in range(5)] + [row(5, "helpful"), row(6, None)]
+    kept, report = balanced(rows, 1, even=False)
+    assert kept == rows[:6]
+    assert report.record()["after"] == report.record()["before"]
+
+
 def test_a_lesson_asks_what_is_asked_later_and_answers_in_the_same_words() -> None:
     rows = [row(0, label, BASE.id, candidate) for candidate, label in enumerate(LABELS)]
     lessons = verifier_examples(TASKS, [BASE], [*rows, row(0, None, BASE.id, 5), row(0, "helpful", "elsewhere")])

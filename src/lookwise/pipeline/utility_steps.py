@@ -117,7 +117,8 @@ def verifier(context: Context) -> None:
     for split in TUNING_SPLITS:
         samples = _verifiers_half(context, split)
         mine = {s.id for s in samples}
-        kept, balance = balanced([row for row in rows if row.sample_id in mine], context.recipe.seed)
+        even = context.recipe.verifier_balance == "even"
+        kept, balance = balanced([row for row in rows if row.sample_id in mine], context.recipe.seed, even=even)
         parts[split] = verifier_examples(context.tasks, samples, kept)
         report[split] = balance.record()
         told = (Exchange(example.conversation, example.answer) for example in parts[split])

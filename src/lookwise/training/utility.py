@@ -10,7 +10,7 @@ No torch here.
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,18 +59,24 @@ def halves(samples: Sequence[Sample], seed: int) -> tuple[list[Sample], list[Sam
     return [s for s in samples if s.id in taken], [s for s in samples if s.id not in taken]
 
 
-def balanced(utilities: Sequence[Utility], seed: int) -> tuple[list[Utility], Balance]:
-    """Return as many rows of each judgement as the rarest one that occurs has, drawn, in their old order."""
+def balanced(utilities: Sequence[Utility], seed: int, *, even: bool = True) -> tuple[list[Utility], Balance]:
+    """Return as many rows of each judgement as the rarest one that occurs has, drawn, in their old order.
+
+    Not `even`: all rows that have a judgement.
+    """
     places: dict[str, list[int]] = {label: [] for label in LABELS}
     for place, row in enumerate(utilities):
         if row.label is not None:
             places[row.label].append(place)
     present = {label: mine for label, mine in places.items() if mine}
     size = min(map(len, present.values()), default=0)
-    kept = sorted(i for label, mine in present.items() for i in random.Random(f"{seed}/{label}").sample(mine, size))
+    sizes = {label: size if even else len(mine) for label, mine in present.items()}
+    kept = sorted(
+        i for label, mine in present.items() for i in random.Random(f"{seed}/{label}").sample(mine, sizes[label])
+    )
     balance = Balance(
         before={label: len(mine) for label, mine in places.items()},
-        after=Counter({label: size if label in present else 0 for label in LABELS}),
+        after={label: sizes.get(label, 0) for label in LABELS},
         unlabelled=len(utilities) - sum(map(len, places.values())),
         absent=tuple(label for label in LABELS if label not in present),
     )
