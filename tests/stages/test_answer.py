@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lookwise.benchmarks.ecommmmu import ECOMMMMU
+from lookwise.benchmarks.ecommmmu import EXAMPLES as ECOM
 from lookwise.benchmarks.mmecinstruct import EXAMPLES, MMECINSTRUCT
+from lookwise.benchmarks.scores import read_prediction
 from lookwise.inference import Answered, Ask
 from lookwise.metrics.ranking import Ranking
 from lookwise.model import Generate, Rank, Reply
@@ -80,3 +83,19 @@ def test_free_text_is_parsed_and_never_ranked() -> None:
     found = rows(stage("normalised", Generate()), Reply(f"{LETTERS[3]}: so it is"))
     assert found[0].answer == LETTERS[3]
     assert rows(stage("raw", Generate()), Reply("hm"))[0].reason == "no answer could be read"
+
+
+def test_what_a_rule_reads_and_scores_as_no_answer_is_none_and_says_why() -> None:
+    task, sample = ECOMMMMU.task("binary_question_answering"), ECOM["ecommmmu/binary_question_answering"]
+    reader = Reader("reader", "tiny:reader-s", "zero-shot", "")
+    made = AnswerStage({task.name: task}, [reader], {"none": {}}, Generate(), rule="published")
+
+    def row(text: str) -> Prediction:
+        return made.read(sample, [Answered(ask, Reply(text), "f") for ask in made.ask(sample, ())])[0]
+
+    assert task.parse["published"]("Yes", sample) == "Yes", "as published: its metric knows small letters alone"
+    odd = row("Yes")
+    assert (odd.answer, odd.reply, odd.reason) == (None, "Yes", "read as 'Yes', which is not among the answers")
+    assert read_prediction(task, sample, odd, "published") is None
+    assert read_prediction(task, sample, odd, "robust") == "yes", "the reply stays, so another rule may read it"
+    assert (row("yes").answer, row("yes").reason) == ("yes", None)

@@ -101,11 +101,12 @@ class AnswerStage:
         policy, index = one.ask.tag
         reader = self.readers[int(index)]
         task = self.tasks[sample.task]
-        want, answer = one.ask.request.want, None
+        want, said = one.ask.request.want, None
         if isinstance(want, Rank):
-            answer = self._chosen(want.options, one.reply, empty)
+            said = self._chosen(want.options, one.reply, empty)
         elif one.reply.text is not None:
-            answer = task.parse[self.rule](one.reply.text, sample)
+            said = task.parse[self.rule](one.reply.text, sample)
+        answer = said if said in task.answers(sample) else None
         calibrating = empty if isinstance(want, Rank) else None
         return Prediction(
             sample_id=sample.id,
@@ -119,7 +120,7 @@ class AnswerStage:
             model=one.fingerprint,
             reader=reader.name,
             training=reader.training,
-            reason=one.reply.failure or (None if answer else self._why(want, empty)),
+            reason=one.reply.failure or (None if answer else self._why(want, empty, said)),
             option_tokens=one.reply.tokens,
             option_empty=() if calibrating is None else calibrating.scores,
             tokens_in=one.reply.tokens_in + (0 if calibrating is None else calibrating.tokens_in),
@@ -148,7 +149,9 @@ class AnswerStage:
         scores = judged(reply.scores, reply.tokens, () if empty is None else empty.scores, self.ranking)
         return None if scores is None else options[winner(scores)]
 
-    def _why(self, want: Generate | Rank, empty: Reply | None) -> str:
+    def _why(self, want: Generate | Rank, empty: Reply | None, said: str | None = None) -> str:
+        if said is not None:  # the published rules read some replies as what is scored as no answer
+            return f"read as {said!r}, which is not among the answers"
         if isinstance(want, Generate):
             return "no answer could be read"
         failed = f" ({empty.failure})" if empty is not None and empty.failure else ""
