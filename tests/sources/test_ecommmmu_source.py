@@ -211,6 +211,30 @@ def test_options_are_found_by_their_letters_and_never_invented(tmp_path: Path) -
     assert len(reasons(path)) == 1
 
 
+@pytest.mark.parametrize(
+    ("instruction", "options"),
+    [
+        ("Options: A: x B: y C: z", ("A: x", "B: y", "C: z")),
+        ("A. x\nB. y", ("A: x", "B: y")),
+        ("(A) x (B) y", ("A: x", "B: y")),
+        ("A : x; B : y", ("A: x", "B: y")),
+        ("A: one.B: two", ("A: one.", "B: two")),
+        ("Sold in the U.S.A. and abroad. A. x B. y", ("A: x", "B: y")),
+        ("Sold in the U.S.A. Choose. A: x B: y", ("A: x", "B: y")),
+        ("With vitamin A. Choose: A: x B: y", ("A: x", "B: y")),
+        ("Made in the U.S.A. for you. B. nothing else", ()),
+        ("In the U.S.A. and in plan B: nothing", ()),
+        ("USA: all of it, AB: nothing", ()),
+        ("A: x B:", ()),
+        ("A: x C: z", ()),
+    ],
+)
+def test_options_of_usual_and_odd_texts(tmp_path: Path, instruction: str, options: tuple[str, ...]) -> None:
+    given = {"purchase history": bought(1)}
+    path = write(tmp_path, [row("sequential_recommendation", given, "A", [product("c")], instruction=instruction)])
+    assert [s.options for s in samples(path)] == ([options] if options else [])
+
+
 def test_limits_and_splits(tmp_path: Path) -> None:
     rows = [
         row("sentiment_analysis", {"user review": f"no {i}"}, "A", [product(str(i))], split=split)

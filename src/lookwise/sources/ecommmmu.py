@@ -233,19 +233,29 @@ def _lettered(number: int, option: str) -> str:
 
 
 def _found_options(text: str) -> tuple[str, ...]:
-    """Return the options that stand behind A, B, C … in a text, at least two, at most twenty."""
-    starts: list[tuple[int, int]] = []
-    for letter in letters(_OPTIONS):
-        match = re.compile(rf"(?<![\w]){letter}\s*[:.)]\s+").search(text, starts[-1][1] if starts else 0)
-        if match is None:
-            break
-        starts.append(match.span())
+    """Return the options that stand behind A, B, C … in a text, at least two, at most twenty.
+
+    All bear the same mark ("A:", "A." or "A)"); of several marks, the one that leads furthest.
+    """
+    starts = max((_starts(text, mark) for mark in ":.)"), key=len)
     if len(starts) < 2:
         return ()
     ends = [*(start for start, _ in starts[1:]), len(text)]
     bodies = [text[begin:end].strip(" \t\r\n'\",;[]{}") for (_, begin), end in zip(starts, ends, strict=True)]
     options = tuple(f"{letter}: {body}" for letter, body in zip(letters(_OPTIONS), bodies, strict=False))
     return options if all(bodies) else ()
+
+
+def _starts(text: str, mark: str) -> list[tuple[int, int]]:
+    """Return where A, B, C … stand with a mark behind, one after the other; a letter of "U.S.A." is none."""
+    starts: list[tuple[int, int]] = []
+    for letter in letters(_OPTIONS):
+        lettered = re.compile(rf"(?<!\w)(?<!\b[^\W\d_]\.)\(?{letter}\s*{re.escape(mark)}\s+")
+        match = lettered.search(text, starts[-1][1] if starts else 0)
+        if match is None:
+            break
+        starts.append(match.span())
+    return starts
 
 
 # ------------------------------------------------------------------------------------------------------------- pictures
