@@ -60,6 +60,19 @@ def test_jsonl(tmp_path: Path) -> None:
     assert reasons[3].startswith("not JSON")
 
 
+def test_a_line_without_end_is_a_row_with_a_reason_and_never_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lookwise.sources.records._MAX_LINE", 20)
+    long = b'{"b": "' + b"x" * 80 + b'"}'
+    path = write(
+        tmp_path / "a.jsonl", b'{"a": 1}\n' + long + b"\n" + b" " * 70 + b'{"c": 1}\n{"a": "exactly 20c"}\n' + long
+    )
+    assert column_names(path) == ("a",)
+    said = "longer than 20 characters"
+    assert rows(path) == [{"a": 1}, Rejected(2, said), Rejected(3, said), {"a": "exactly 20c"}, Rejected(5, said)]
+
+
 def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1.0, None], "b": [["x"], []], "c": [1, 2]}), path)

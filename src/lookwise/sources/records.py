@@ -25,6 +25,8 @@ Record = Mapping[str, Any]
 _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _PEEK = 1000
 """JSONL has no header: its columns are the keys of this many first lines."""
+_MAX_LINE = 64 * 1024 * 1024
+"""Characters of a JSONL row, at most: a longer one is no row, and is never held as a whole."""
 
 
 def column_names(path: Path) -> tuple[str, ...]:
@@ -126,8 +128,13 @@ def _undecoded(text: str) -> bool:
 def _jsonl(path: Path) -> Iterator[tuple[int, Record | Rejected]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         number = 0
-        for line in file:
-            if line.strip():
+        while line := file.readline(_MAX_LINE + 1):
+            if len(line) > _MAX_LINE and not line.endswith("\n"):
+                number += 1
+                yield number, Rejected(number, f"longer than {_MAX_LINE:,} characters")
+                while (line := file.readline(_MAX_LINE)) and not line.endswith("\n"):
+                    pass
+            elif line.strip():
                 number += 1
                 yield number, _json_record(number, line)
 
