@@ -40,14 +40,15 @@ def test_only_primary_metrics_and_missing_cells_stay_empty() -> None:
     assert [c and c.value for c in line(table, "x").cells] == [None, 0.7]
 
 
-def test_best_is_among_readers_and_ties_are_all_marked() -> None:
+def test_best_is_among_readers_that_one_can_have_and_ties_are_all_marked() -> None:
     table = only(
         [
             score("t", "majority", 0.9, model="majority"),
             score("t", "none", 0.5),
             score("t", "captions:vote", 0.7),
             score("t", "captions:always", 0.7),
-            score("t", "captions:oracle/truth", None),
+            score("t", "captions:judge/a", None),
+            score("t", "captions:oracle/truth", 0.8),
             score("t", "ceiling/text", 0.95),
         ]
     )
@@ -56,6 +57,7 @@ def test_best_is_among_readers_and_ties_are_all_marked() -> None:
         ("none", False),
         ("captions:vote", True),
         ("captions:always", True),
+        ("captions:judge/a", False),
         ("captions:oracle/truth", False),
         ("ceiling, text", False),
     ]

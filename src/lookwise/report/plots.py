@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 from lookwise.report.policies import PolicyLine, PolicyTable
+from lookwise.report.tables import is_oracle
 from lookwise.report.words import number
 
 __all__ = ["cost_charts"]
@@ -138,7 +139,7 @@ def _point(line: PolicyLine, across: _Axis, up: _Axis) -> str:
     if line.low is not None and line.high is not None:
         ends = f'y1="{up.place(line.low):.1f}" y2="{up.place(line.high):.1f}"'
         bar = f'<line x1="{x:.1f}" x2="{x:.1f}" {ends} stroke="{colour}" stroke-opacity=".45"/>'
-    fill = "none" if "oracle/" in line.policy else colour
+    fill = "none" if is_oracle(line.policy) else colour
     dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="{colour}" stroke-width="1.5"/>'
     return f"<g><title>{escape(said)}</title>{bar}{dot}</g>"
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lookwise.report.tables import Reader, group_of, several_models
+from lookwise.report.tables import Reader, group_of, is_oracle, several_models
 from lookwise.report.words import number, spread
 
 __all__ = ["HEADS", "POLICY_NOTE", "PolicyLine", "PolicyTable", "policy_tables"]
@@ -27,7 +27,10 @@ POLICY_NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class PolicyLine:
-    """One reader under one policy.  `regret` is in nats a sample, by the truth and as measured; None: not known."""
+    """One reader under one policy.  `regret` is in nats a sample, by the truth and as measured; None: not known.
+
+    `best`: no policy that one can have scores more; an oracle is none of these.
+    """
 
     group: str
     policy: str
@@ -81,7 +84,7 @@ def policy_tables(records: Sequence[Mapping[str, Any]]) -> tuple[PolicyTable, ..
 def _lines(records: Sequence[Mapping[str, Any]]) -> tuple[PolicyLine, ...]:
     readers = [Reader(str(r["model"]), str(r["training"]), str(r["tuned_on"]), str(r["policy"])) for r in records]
     several = several_models(readers)
-    top = max((r["value"] for r in records if r["value"] is not None), default=None)
+    top = max((r["value"] for r in records if r["value"] is not None and not is_oracle(str(r["policy"]))), default=None)
     lines = [
         PolicyLine(
             group=group_of(reader, several),
@@ -96,7 +99,7 @@ def _lines(records: Sequence[Mapping[str, Any]]) -> tuple[PolicyLine, ...]:
             tokens_in=float(r["tokens_in"]),
             tokens_out=float(r["tokens_out"]),
             regret=(r["regret"].get("truth"), r["regret"].get("measured")),
-            best=r["value"] is not None and r["value"] == top,
+            best=r["value"] is not None and r["value"] == top and not is_oracle(reader.policy),
         )
         for reader, r in zip(readers, records, strict=True)
     ]

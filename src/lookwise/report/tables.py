@@ -25,6 +25,7 @@ __all__ = [
     "call_lines",
     "declared_subsets",
     "group_of",
+    "is_oracle",
     "kind_of",
     "label_of",
     "score_tables",
@@ -238,6 +239,11 @@ def kind_of(reader: Reader) -> LineKind:
     return "baseline" if any(name.startswith(("majority", "baseline")) for name in names) else "reader"
 
 
+def is_oracle(policy: str) -> bool:
+    """Return whether a policy goes by what nobody knows beforehand, were it by how much an oracle shows alone."""
+    return "oracle/" in policy
+
+
 def group_of(reader: Reader, named: bool) -> str:
     """Return what the lines of one reader share, whatever policy it answers under; "" for baselines and ceilings."""
     if kind_of(reader) != "reader":
@@ -280,12 +286,16 @@ def _cell(record: Record) -> Cell:
 
 
 def _mark_best(lines: Sequence[Line], columns: int) -> list[Line]:
-    """Mark the highest value of every column among readers; equals are all marked."""
+    """Mark the highest value of every column among what one can have, no oracle; equals are all marked."""
     tops: list[float | None] = []
     for i in range(columns):
-        values = [c.value for line in lines if line.kind == "reader" and (c := line.cells[i]) and c.value is not None]
+        values = [c.value for line in lines if _is_at_hand(line) and (c := line.cells[i]) and c.value is not None]
         tops.append(max(values) if len(values) > 1 else None)
-    return [line if line.kind != "reader" else replace(line, cells=_best_cells(line.cells, tops)) for line in lines]
+    return [replace(line, cells=_best_cells(line.cells, tops)) if _is_at_hand(line) else line for line in lines]
+
+
+def _is_at_hand(line: Line) -> bool:
+    return line.kind == "reader" and line.reader is not None and not is_oracle(line.reader.policy)
 
 
 def _best_cells(cells: Sequence[Cell | None], tops: Sequence[float | None]) -> tuple[Cell | None, ...]:

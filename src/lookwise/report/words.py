@@ -96,7 +96,7 @@ def caption(table: ScoreTable) -> list[str]:
     lines = ["; ".join(long)] if long else []
     marks = ["± half of the 95 % interval"] if any(cell.low is not None for cell in cells) else []
     if any(cell.best for cell in cells):
-        marks.append("* best reader of the column")
+        marks.append("* best reader of the column, oracles aside")
     if any(cell.one_sided is not None for cell in cells):
         marks.append("! one answer in over 95 % of the samples")
     if any(line.used is not None for line in table.lines):
