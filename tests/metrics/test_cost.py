@@ -29,6 +29,13 @@ def test_calls_and_tokens_are_means_a_sample() -> None:
     assert found.tokens_out == pytest.approx((2 + 2 + 5 + 1 + 1 + 1) / 2)
 
 
+def test_a_row_of_several_calls_counts_as_many() -> None:
+    judgements = [judgement("a", 0), judgement("a", 1)]
+    found = cost(["a", "b"], [answer("a", 100), answer("b", 60)], (), (), (), judgements, per_judgement=2, per_answer=3)
+    assert (found.verifier, found.reader, found.calls) == (2, 3, 5)
+    assert found.tokens_in == pytest.approx((100 + 60 + 7 + 7) / 2), "tokens of a row are those of all its calls"
+
+
 def test_what_was_shown_is_told_by_its_kind() -> None:
     evidence = [
         Evidence("a", "p", "product 1", "image", None, 3),

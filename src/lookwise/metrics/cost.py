@@ -46,8 +46,14 @@ def cost(
     captions: Sequence[Caption] = (),
     ballots: Sequence[Ballot] = (),
     judgements: Sequence[Utility] = (),
+    *,
+    per_judgement: int = 1,
+    per_answer: int = 1,
 ) -> Cost:
-    """Return the means over these samples; rows of other samples do not count."""
+    """Return the means over these samples; rows of other samples do not count.
+
+    `per_judgement`, `per_answer`: the calls that one such row is made of (what is written may be ranked as well).
+    """
     known = frozenset(samples)
     n = max(len(known), 1)
     groups = [[row for row in rows if row.sample_id in known] for rows in (captions, ballots, judgements, answers)]
@@ -57,8 +63,8 @@ def cost(
         n=len(known),
         captioner=len(groups[0]) / n,
         judges=len(groups[1]) / n,
-        verifier=len(groups[2]) / n,
-        reader=len(groups[3]) / n,
+        verifier=len(groups[2]) * per_judgement / n,
+        reader=len(groups[3]) * per_answer / n,
         tokens_in=sum(row.tokens_in for row in spent) / n,
         tokens_out=sum(row.tokens_out for row in spent) / n,
         pictures=sum(row.kind != "caption" for row in shown) / n,

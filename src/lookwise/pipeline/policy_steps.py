@@ -21,20 +21,20 @@ from lookwise.benchmarks.scores import MAJORITY, Score, blank_score
 from lookwise.metrics.cost import cost
 from lookwise.metrics.gate import choice_score
 from lookwise.pipeline.context import Context
-from lookwise.recipe import GIVEN
+from lookwise.recipe import GIVEN, Recipe
 from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row, Utility
 from lookwise.runs.files import write_json_atomic
 from lookwise.sample import Sample
 from lookwise.stages.evidence import Policy
 
-__all__ = ["policies"]
+__all__ = ["calls_a_row", "policies"]
 
 R = TypeVar("R", bound=Row)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """A run's rows; `worth` holds utilities by where they come from."""
+    """A run's rows; `worth` holds utilities by where they come from, `calls` what a judgement and an answer took."""
 
     captions: Sequence[Caption]
     ballots: Sequence[Ballot]
@@ -42,6 +42,7 @@ class _Rows:
     evidence: Mapping[str, Sequence[Evidence]]
     predictions: Sequence[Prediction]
     worth: Mapping[str, Sequence[Utility]]
+    calls: tuple[int, int]
 
 
 def policies(context: Context) -> None:
@@ -70,7 +71,18 @@ def _read(context: Context, tested: set[str]) -> _Rows:
         evidence=evidence,
         predictions=context.read("predictions", Prediction),
         worth={source: mine for source, found in worth.items() if (mine := _of(found, tested))},
+        calls=calls_a_row(context.recipe),
     )
+
+
+def calls_a_row(recipe: Recipe) -> tuple[int, int]:
+    """Return how many calls the verifier's judgement takes, and a reader's answer, each as if asked alone.
+
+    What is written may be ranked as well, and a calibrated ranking asks about an empty context besides.
+    """
+    ranks = recipe.answering == "rank" or recipe.also_rank
+    ranking = ranks + (ranks and recipe.ranking == "calibrated")
+    return 1 + (recipe.assessing == "generate"), (recipe.answering == "generate") + ranking
 
 
 def _of(rows: Sequence[R], samples: set[str]) -> list[R]:
@@ -91,7 +103,10 @@ def _record(policy: Policy, score: Score, samples: Mapping[str, Sample], rows: _
     who = (score.model, score.training, score.tuned_on, score.policy)
     answers = [p for p in _of(rows.predictions, mine) if (p.reader or p.model, p.training, p.tuned_on, p.policy) == who]
     shown = _of(rows.evidence.get(policy.name, ()), mine)
-    spent = cost({p.sample_id for p in answers}, answers, shown, *_paid(policy, shown, rows))
+    judgement, answer = rows.calls
+    asked = {p.sample_id for p in answers}
+    paid = _paid(policy, shown, rows)
+    spent = cost(asked, answers, shown, *paid, per_judgement=judgement, per_answer=answer)
     regret = {source: choice_score(shown, _of(found, mine)).regret for source, found in rows.worth.items()}
     said = ("benchmark", "split", "subset", "policy", "model", "training", "tuned_on", "value", "low", "high", "failed")
     values = {name: getattr(score, name) for name in said}
