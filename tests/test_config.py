@@ -59,6 +59,17 @@ def test_a_wrong_override_is_refused_by_name(override: str, says: str) -> None:
         config.load("demo", [override])
 
 
+@pytest.mark.parametrize("verifying", ["tuned", "zero-shot"])
+@pytest.mark.parametrize("policy", ["visuals:oracle/measured", "visuals:random@oracle/measured"])
+def test_an_assessor_measures_no_samples_that_taught_it(policy: str, verifying: str) -> None:
+    changed = [f"policies=[none, '{policy}']", f"tune_on=['{policy}']", f"verifying={verifying}"]
+    with pytest.raises(RecipeError, match=r"tune_on names 'visuals:.*oracle/measured'.* set assessor_tuned: false"):
+        config.load("sumei-tiny", changed)
+    assert config.load("sumei-tiny", [*changed, "assessor_tuned=false"]).tune_on == (policy,)
+    assert config.load("sumei-tiny", [*changed, "readers=zero-shot"]).assessor_tuned, "then nobody is tuned on it"
+    assert config.load("sumei-tiny", [f"verifying={verifying}"]).assessor_tuned, "new samples it may measure"
+
+
 def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="did you mean 'demo'"):
         config.load("dmeo")

@@ -208,6 +208,17 @@ def _check_policies(recipe: Recipe, origin: str) -> None:
         raise RecipeError(
             f"{origin}: tune_on names {unasked[0]!r}, which is not among policies; add it there, or drop it"
         )
+    _check_assessor(recipe, origin)
+
+
+def _check_assessor(recipe: Recipe, origin: str) -> None:
+    """Refuse readers tuned on what a tuned assessor measured: of samples that taught it, as they teach the readers."""
+    taught = [name for name in recipe.tune_on if name.endswith("oracle/measured")]
+    if taught and recipe.assessor_tuned and recipe.readers != "zero-shot":
+        raise RecipeError(
+            f"{origin}: tune_on names {taught[0]!r}, but the assessor is tuned on the samples that readers learn from "
+            "(assessor_tuned) and would measure what it was taught; drop it from tune_on, or set assessor_tuned: false"
+        )
 
 
 def _check_permitted(recipe: Recipe, origin: str) -> None:
