@@ -113,3 +113,16 @@ def test_a_side_of_one_answer_marks_the_comparison():
     found = asked(gains(TASK, SAMPLES, [*stuck, *side("captions:vote", "captions:vote", 50)]))
     assert [g.one_sided for g in found.values()] == [True]
     assert not any(g.one_sided for g in gains(TASK, SAMPLES, TUNED))
+
+
+def test_a_declared_subset_is_asked_the_same_of_its_own_samples():
+    part = {k: replace(s, subset="salient" if i < 20 else "other") for i, (k, s) in enumerate(SAMPLES.items())}
+    rows = [*side("none", "", 10), *side("captions:always", "", 20)]
+    found = gains(TASK, part, rows, subsets=("salient", "absent"))
+    assert [(g.subset, g.policy, g.n, g.wins) for g in found] == [
+        (None, "captions:always", N, 10),
+        ("salient", "captions:always", 20, 10),
+    ]
+    assert math.isclose(found[1].value, 10 / 20)
+    assert gain_record(found[1])["subset"] == "salient"
+    assert gains(TASK, part, rows) == found[:1], "what is not declared is not asked"

@@ -152,6 +152,17 @@ def test_policies_stand_side_by_side_with_what_they_cost(finished: Path) -> None
     assert whole["none"]["value"] == pytest.approx(sum(tasks) / len(tasks))
 
 
+def test_the_vision_salient_samples_are_scored_apart_in_every_table(finished: Path) -> None:
+    salient = {s.id for s in rows(finished, "samples", Sample) if s.split == "test" and s.subset == "vision-salient"}
+    assert 0 < len(salient) < 10
+    gains = json.loads((finished / "gains.json").read_text(encoding="utf-8"))
+    assert {g["subset"] for g in gains} == {None, "vision-salient"}
+    counted = {g["task"]: g["n"] for g in gains if g["subset"]}
+    assert sum(counted.values()) == len(salient)
+    page = page_text(finished)
+    assert page.index("Does looking pay? test</h2>") < page.index("Does looking pay? test, vision-salient</h2>")
+
+
 def test_the_published_files_are_there_and_are_read_again(finished: Path) -> None:
     folder = finished / "sumei"
     samples = [s for s in rows(finished, "samples", Sample) if s.split == "test"]

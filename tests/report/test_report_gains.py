@@ -80,6 +80,22 @@ def test_a_gate_of_pictures_is_held_against_always_the_main_one() -> None:
     assert [line.group for line in table.lines] == ["against always showing the main picture"]
 
 
+def test_a_subset_has_a_table_of_its_own_after_those_of_whole_splits(folder: Path) -> None:
+    part = [gain(task, "text", "captions:vote", "none", 0.3, n=90, subset="vision-salient") for task in TASKS]
+    ood = [{**record, "split": "ood", "subset": None} for record in RECORDS]
+    tables = gain_tables([*RECORDS, *part, *ood])
+    titles = ["Does looking pay? test", "Does looking pay? ood", "Does looking pay? test, vision-salient"]
+    assert [table.title for table in tables] == titles
+    assert [len(table.lines) for table in tables] == [4, 4, 1]
+    assert tables[2].columns[0].n == 90
+    (folder / "gains.json").write_text(json.dumps([*RECORDS, *part]), encoding="utf-8")
+    out = io.StringIO()
+    show(folder, Console(file=out, width=132, highlight=False))
+    said = out.getvalue()
+    assert said.index(titles[0]) < said.index(titles[2])
+    assert f"<h2>{titles[2]}</h2>" in page_text(folder)
+
+
 def test_several_models_are_named() -> None:
     (table,) = gain_tables([*RECORDS, gain(TASKS[0], "text", "captions:vote", "none", 0.1, model="other", tuned_on="")])
     assert table.lines[0].label == "tiny:reader-s, captions:vote"

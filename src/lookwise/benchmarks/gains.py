@@ -1,6 +1,7 @@
 """Does looking pay?  The readers of one run against each other, paired on the samples that both answered.
 
-In: a task, its samples, prediction rows.  Out: `Gain` records (gains.json).  Four questions are asked of every split:
+In: a task, its samples, prediction rows.  Out: `Gain` records (gains.json).  Four questions are asked of every split,
+and of the subsets that its benchmark declares:
 
     text     a policy against text alone, each answered by the reader tuned on it (an untuned reader: by itself)
     all      a gate against showing everything (of several pictures of a product: always the first), likewise
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from lookwise.benchmarks.scores import ONE_SIDED, commonest_answer, compare_predictions, read_prediction
@@ -38,7 +39,8 @@ class Gain:
 
     `tuned_on` and `against_tuned_on` say which readers answered; `wins` and `losses` count samples that only the first
     or only the second got right.  nan where nothing could be scored.  `one_sided`: one of the two gave one answer in
-    over 95 % of the samples, so that the difference may tell of its tuning rather than of pictures.
+    over 95 % of the samples, so that the difference may tell of its tuning rather than of pictures.  `subset`: the part
+    of the split that it is of, None for all.
     """
 
     benchmark: str
@@ -58,6 +60,7 @@ class Gain:
     losses: int
     n: int
     one_sided: bool
+    subset: str | None = None
 
 
 class _Side(NamedTuple):
@@ -77,12 +80,28 @@ def gains(
     rule: Rule = "robust",
     seed: int = 0,
     resamples: int = 1000,
+    subsets: Sequence[str] = (),
 ) -> list[Gain]:
-    """Return the gains of one task's predictions, question by question."""
+    """Return the gains of one task's predictions, question by question: of all samples, then of each subset."""
+    mine = [p for p in predictions if p.task in (task.name, task.short)]
+    found = _gains(task, samples, mine, rule, seed, resamples)
+    for subset in subsets:
+        part = [p for p in mine if samples[p.sample_id].subset == subset]
+        found += [replace(gain, subset=subset) for gain in _gains(task, samples, part, rule, seed, resamples)]
+    return found
+
+
+def _gains(
+    task: Task,
+    samples: Mapping[str, Sample],
+    predictions: Sequence[Prediction],
+    rule: Rule,
+    seed: int,
+    resamples: int,
+) -> list[Gain]:
     sides: dict[_Side, list[Prediction]] = {}
     for p in predictions:
-        if p.task in (task.name, task.short):
-            sides.setdefault(_Side(p.split, p.reader or p.model, p.tuned_on, p.policy), []).append(p)
+        sides.setdefault(_Side(p.split, p.reader or p.model, p.tuned_on, p.policy), []).append(p)
     lopsided = {side: _one_sided(task, samples, mine, rule) for side, mine in sides.items()}
     found = []
     for question, a, b in _questions(list(sides)):

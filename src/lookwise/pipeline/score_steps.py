@@ -2,8 +2,8 @@
 
 In: samples, predictions, the exact readers' predictions where there are any.  Out: one record per metric of every task,
 split, subset, reader and policy, with intervals, the majority baseline among them; what each policy gains over text
-alone and over other ways to choose; and both columns where options were ranked beside written answers.  Bytes depend on
-rows and seed only.
+alone and over other ways to choose, of whole splits and of the subsets that the benchmark declares; and both columns
+where options were ranked beside written answers.  Bytes depend on rows and seed only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lookwise.pipeline.context import Context
 from lookwise.rows import Prediction
 from lookwise.runs.store import write_json_atomic
 from lookwise.sample import Sample
+from lookwise.task import Task
 
 __all__ = ["data_digest", "scores"]
 
@@ -66,7 +67,13 @@ def scores(context: Context) -> None:
         gain_record(gain)
         for task in context.tasks.values()
         for gain in gains(
-            task, samples, by_task[task.name], rule=recipe.rule, seed=recipe.seed, resamples=recipe.resamples
+            task,
+            samples,
+            by_task[task.name],
+            rule=recipe.rule,
+            seed=recipe.seed,
+            resamples=recipe.resamples,
+            subsets=_subsets(task),
         )
     ]
     columns = [
@@ -82,6 +89,12 @@ def scores(context: Context) -> None:
     if recipe.also_rank:
         write_json_atomic(context.folder / "beside.json", columns)
     write_json_atomic(context.folder / "scores.json", records)
+
+
+def _subsets(task: Task) -> tuple[str, ...]:
+    """Return the parts of a split that a task's benchmark gives a table of their own."""
+    name = task.name.split("/")[0]
+    return BENCHMARKS[name].subsets if name in BENCHMARKS else ()
 
 
 def _capabilities(

@@ -62,26 +62,30 @@ class GainLine:
 
 @dataclass(frozen=True, slots=True)
 class GainTable:
-    """All comparisons of one benchmark and split."""
+    """All comparisons of one benchmark and split, or of one subset of it."""
 
     benchmark: str
     split: str
     columns: tuple[Column, ...]
     lines: tuple[GainLine, ...]
+    subset: str | None = None
 
     @property
     def title(self) -> str:
         """The question, and where it is asked."""
-        return f"Does looking pay? {self.split}"
+        return f"Does looking pay? {self.split}" + (f", {self.subset}" if self.subset else "")
 
 
 def gain_tables(records: Sequence[Record]) -> tuple[GainTable, ...]:
-    """Return one table per benchmark and split, in the order of the records."""
-    places = dict.fromkeys((str(r["benchmark"]), str(r["split"])) for r in records)
-    return tuple(_table(b, s, [r for r in records if (r["benchmark"], r["split"]) == (b, s)]) for b, s in places)
+    """Return one table per benchmark and split, in the order of the records; those of subsets after the others."""
+    places: dict[tuple[str, str, str | None], list[Record]] = {}
+    for r in records:
+        places.setdefault((str(r["benchmark"]), str(r["split"]), r.get("subset")), []).append(r)
+    ordered = sorted(places.items(), key=lambda item: item[0][2] is not None)
+    return tuple(_table(*place, mine) for place, mine in ordered)
 
 
-def _table(benchmark: str, split: str, records: Sequence[Record]) -> GainTable:
+def _table(benchmark: str, split: str, subset: str | None, records: Sequence[Record]) -> GainTable:
     counts: dict[str, int] = {}
     metrics = {str(r["task"]): str(r["metric"]) for r in records}
     for r in records:
@@ -96,7 +100,7 @@ def _table(benchmark: str, split: str, records: Sequence[Record]) -> GainTable:
     lines = (
         GainLine(group, label, tuple(cells.get(c.task) for c in columns)) for (group, label), cells in found.items()
     )
-    return GainTable(benchmark, split, columns, tuple(lines))
+    return GainTable(benchmark, split, columns, tuple(lines), subset)
 
 
 def _title(record: Record) -> str:
