@@ -9,6 +9,7 @@ import pytest
 
 from lookwise.benchmarks.beside import beside, beside_record
 from lookwise.benchmarks.mmecinstruct import EXAMPLES, MMECINSTRUCT
+from lookwise.report.beside import beside_lines
 from lookwise.rows import Prediction
 
 TASK = MMECINSTRUCT.task("multiclass_product_classification")
@@ -70,3 +71,20 @@ def test_rows_of_one_column_alone_are_left_out() -> None:
     alone = [replace(row, ranked=None, ranked_reason=None) for row in ROWS]
     assert beside(TASK, SAMPLES, alone) == []
     assert beside(TASK, {k: replace(s, target=None) for k, s in SAMPLES.items()}, ROWS) == []
+
+
+def test_a_subset_is_scored_apart_after_the_whole() -> None:
+    part = {name: replace(s, subset="salient" if name in ("s0", "s1", "s2") else None) for name, s in SAMPLES.items()}
+    whole, salient = beside(TASK, part, [*ROWS[3:], *ROWS[:3]], resamples=50)
+    assert (whole.subset, whole.n) == (None, 6)
+    assert (salient.subset, salient.n, salient.same, salient.only_written, salient.only_ranked) == (
+        "salient",
+        3,
+        1,
+        1,
+        1,
+    )
+    assert {example.sample_id for example in salient.examples} == {"s1", "s2"}
+    written, drawn = beside_lines([beside_record(salient), beside_record(whole)])
+    assert [line.cells[0].partition(",")[0] for line in (written, drawn)] == [TASK.short, f"{TASK.short} [salient]"]
+    assert (len(written.examples), drawn.examples) == (4, ())

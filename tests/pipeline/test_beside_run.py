@@ -41,7 +41,9 @@ def test_predictions_carry_both_and_both_are_scored(finished: Path) -> None:
     assert len(rows) == 24
     assert all(row.is_beside and row.option_scores and row.reply for row in rows)
     assert all(row.ranked == "A" for row in rows), "this reader ranks the first option first"
-    records = json.loads((finished / "beside.json").read_text(encoding="utf-8"))
+    found = json.loads((finished / "beside.json").read_text(encoding="utf-8"))
+    assert {record["subset"] for record in found} == {None, "held-out wording"}
+    records = [record for record in found if record["subset"] is None]
     assert [record["task"].rpartition("/")[2] for record in records] == [
         "category_classification",
         "product_relation_prediction",
@@ -65,6 +67,7 @@ def test_the_report_shows_where_they_differ(finished: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "written and ranked answers" in said
     assert "category_classification, test, none" in said
+    assert "category_classification [held-out" in said
 
 
 def test_the_plan_counts_both(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,11 +52,13 @@ class Beside:
 
     Of these `same` got the same answer (none at all counts as one); `only_written` and `only_ranked` were right in one
     column alone.  `difference` is ranked less written, `p` of the paired test; nan where nothing could be scored.
+    `subset`: the part of the split that it is of, None for all.
     """
 
     benchmark: str
     task: str
     split: str
+    subset: str | None
     policy: str
     model: str
     training: str
@@ -78,6 +80,7 @@ class Beside:
 
 class _Side(NamedTuple):
     split: str
+    subset: str | None
     policy: str
     model: str
     training: str
@@ -102,12 +105,21 @@ def beside(
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[Beside]:
-    """Return what the two columns of one task's predictions come to, reader by reader and policy by policy."""
+    """Return what the two columns of one task's predictions come to, reader by reader and policy by policy.
+
+    Those of whole splits come first, then those of the subsets that their samples are of.
+    """
     sides: dict[_Side, list[Prediction]] = {}
     for p in predictions:
         if p.task in (task.name, task.short) and p.is_beside and samples[p.sample_id].target is not None:
-            sides.setdefault(_Side(p.split, p.policy, p.reader or p.model, p.training, p.tuned_on), []).append(p)
-    return [_record(task, samples, side, rows, rule, seed, resamples) for side, rows in sides.items()]
+            for subset in dict.fromkeys((None, samples[p.sample_id].subset)):
+                side = _Side(p.split, subset, p.policy, p.reader or p.model, p.training, p.tuned_on)
+                sides.setdefault(side, []).append(p)
+    return [_record(task, samples, side, rows, rule, seed, resamples) for side, rows in _whole_first(sides)]
+
+
+def _whole_first(sides: Mapping[_Side, list[Prediction]]) -> list[tuple[_Side, list[Prediction]]]:
+    return sorted(sides.items(), key=lambda item: item[0].subset is not None)
 
 
 def beside_record(found: Beside) -> dict[str, Any]:

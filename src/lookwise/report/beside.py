@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lookwise.report.tables import Reader, group_of
+from lookwise.report.tables import Column, Reader, group_of
 from lookwise.report.words import change, number, spread
 
 __all__ = ["BESIDE_HEAD", "BESIDE_NOTE", "BesideLine", "Difference", "beside_lines"]
@@ -36,7 +36,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class BesideLine:
-    """One reader under one policy on one task; `cells` stand under BESIDE_HEAD."""
+    """One reader under one policy on one task; `cells` stand under BESIDE_HEAD.  Those of a subset name no examples."""
 
     group: str
     cells: tuple[str, ...]
@@ -44,16 +44,17 @@ class BesideLine:
 
 
 def beside_lines(records: Sequence[Record]) -> tuple[BesideLine, ...]:
-    """Return the lines in the order of the records, those of one reader together."""
+    """Return the lines in the order of the records, those of one reader together, its subsets last."""
     several = len({record["model"] for record in records}) > 1
-    lines = [_line(record, several) for record in records]
+    lines = [_line(record, several) for record in sorted(records, key=lambda record: bool(record.get("subset")))]
     groups = list(dict.fromkeys(line.group for line in lines))
     return tuple(sorted(lines, key=lambda line: groups.index(line.group)))
 
 
 def _line(record: Record, several: bool) -> BesideLine:
     reader = Reader(*(str(record[key]) for key in ("model", "training", "tuned_on", "policy")))
-    place = f"{str(record['task']).rsplit('/', 1)[-1]}, {record['split']}, {record['policy']}"
+    column = Column(str(record["task"]), record.get("subset"), str(record["metric"]), int(record["n"]))
+    place = f"{column.name}, {record['split']}, {record['policy']}"
     cells = (
         place,
         f"{record['n']:,}",
@@ -64,7 +65,8 @@ def _line(record: Record, several: bool) -> BesideLine:
         f"{record['only_written']:,}",
         f"{record['only_ranked']:,}",
     )
-    return BesideLine(group_of(reader, several), cells, tuple(map(_example, record["examples"])))
+    examples = () if column.subset else tuple(map(_example, record["examples"]))
+    return BesideLine(group_of(reader, several), cells, examples)
 
 
 def _score(column: Record) -> str:
