@@ -159,7 +159,14 @@ def test_the_vision_salient_samples_are_scored_apart_in_every_table(finished: Pa
     assert {g["subset"] for g in gains} == {None, "vision-salient"}
     counted = {g["task"]: g["n"] for g in gains if g["subset"]}
     assert sum(counted.values()) == len(salient)
+    gates = json.loads((finished / "gates.json").read_text(encoding="utf-8"))
+    (subset, judged), *others = gates["verifier_subsets"].items()
+    assert (subset, others) == ("vision-salient", [])
+    assert {source: of["all"]["n"] for source, of in judged.items()} == dict.fromkeys(
+        ("truth", "measured"), 8 * len(salient)
+    )
     page = page_text(finished)
+    assert "measured worth, vision-salient" in page
     assert page.index("Does looking pay? test</h2>") < page.index("Does looking pay? test, vision-salient</h2>")
 
 

@@ -54,6 +54,21 @@ def test_each_line_is_of_one_measure_and_empty_parts_are_left_out() -> None:
     )
 
 
+def test_subsets_stand_after_all_samples() -> None:
+    part = {**SCORE, "n": 5, "helpful": 2, "confusion": SCORE["confusion"][:1]}
+    found = verifier_report({**GATES, "verifier_subsets": {"vision-salient": {"measured": {"all": part}}}})
+    assert found is not None
+    assert [line[:3] for line in found.lines] == [
+        ("the truth", "16", "8"),
+        ("measured worth", "16", "8"),
+        ("measured worth, vision-salient", "5", "2"),
+    ]
+    names = ["the truth", "measured worth", "measured worth, vision-salient"]
+    assert [name for name, _ in found.classes] == names
+    assert [line[0] for line in found.bins] == names
+    assert found.classes[2][1][0][1:3] == ("6", "6")
+
+
 def test_scores_of_judgements_are_scikit_learns() -> None:
     found = verifier_report(GATES)
     assert found is not None

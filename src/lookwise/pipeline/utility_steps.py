@@ -200,7 +200,7 @@ def curve(context: Context, *, in_answers: bool = False) -> list[Look]:
 
 
 def gates(context: Context) -> None:
-    """Write gates.json: the verifier's scores, its cost curve and threshold, and every policy's choices."""
+    """Write gates.json: the verifier's scores, also by subset, its cost curve and threshold, every policy's choices."""
     tested = {s.id for s in context.samples(context.recipe.test_splits)}
     truth = _of_samples([row for row in context.read("utilities", Utility) if row.sample_id in tested])
     ours = [row for row in context.read("measured", Utility) if row.sample_id in tested]
@@ -218,13 +218,10 @@ def gates(context: Context) -> None:
                 "threshold": threshold_at(found, context.recipe.look_price),
                 "look_price": context.recipe.look_price,
                 "cost_curve": [asdict(look) for look in found],
-                "verifier": {
-                    source: {
-                        "all": _verifier_record(verifier_score(said, rows)),
-                        "right product": _verifier_record(verifier_score(said, rows, RIGHT)),
-                    }
-                    for source, rows in known.items()
-                    if rows and said
+                "verifier": _verifier_records(said, known),
+                "verifier_subsets": {
+                    subset: _verifier_records([row for row in said if row.sample_id in mine], known)
+                    for subset, mine in _subsets(context.samples(context.recipe.test_splits)).items()
                 },
                 "measured_against_truth": _agreement(known["measured"], known["truth"]),
                 "policies": {
@@ -250,6 +247,27 @@ def _of_kinds(rows: Sequence[Utility], truth: Sequence[Utility]) -> list[Utility
     """Return the rows with the kinds that their pictures truly are of, where that is known."""
     kinds = {(row.sample_id, row.candidate): row.kind for row in truth}
     return [replace(row, kind=kinds.get((row.sample_id, row.candidate))) for row in rows]
+
+
+def _subsets(samples: Sequence[Sample]) -> dict[str, set[str]]:
+    """Return the ids of the samples of each subset, in the order in which the subsets appear."""
+    found: dict[str, set[str]] = {}
+    for sample in samples:
+        if sample.subset is not None:
+            found.setdefault(sample.subset, set()).add(sample.id)
+    return found
+
+
+def _verifier_records(said: Sequence[Utility], known: Mapping[str, Sequence[Utility]]) -> dict[str, Any]:
+    """Return how good these predictions are by everything that is known of their candidates."""
+    return {
+        source: {
+            "all": _verifier_record(verifier_score(said, rows)),
+            "right product": _verifier_record(verifier_score(said, rows, RIGHT)),
+        }
+        for source, rows in known.items()
+        if rows and said
+    }
 
 
 def _verifier_record(score: VerifierScore) -> dict[str, Any]:

@@ -40,18 +40,17 @@ class VerifierReport:
 
 def verifier_report(gates: Record) -> VerifierReport | None:
     """Return what there is to say; None for a run without a verifier, and without measured worth to check."""
-    parts = {source: gates.get("verifier", {}).get(source, {}) for source in _SOURCES}
+    parts = dict(_parts(gates))
     found = VerifierReport(
         lines=tuple(_lines(parts)),
         classes=tuple(
-            (_SOURCES[source], tuple(_classes(part["all"]["confusion"])))
-            for source, part in parts.items()
-            if part and part["all"]["confusion"]
+            (name, tuple(_classes(part["all"]["confusion"])))
+            for name, part in parts.items()
+            if part["all"]["confusion"]
         ),
         bins=tuple(
-            (_SOURCES[source], f"{one['n']:,}", number(one["predicted"]), number(one["helpful"]))
-            for source, part in parts.items()
-            if part
+            (name, f"{one['n']:,}", number(one["predicted"]), number(one["helpful"]))
+            for name, part in parts.items()
             for one in part["all"]["bins"]
         ),
         remarks=tuple(_remarks(gates)),
@@ -59,13 +58,21 @@ def verifier_report(gates: Record) -> VerifierReport | None:
     return found if found.lines or found.remarks else None
 
 
+def _parts(gates: Record) -> Iterator[tuple[str, Mapping[str, Record]]]:
+    """Yield what there is by what it is judged by: of all test samples, then of each subset."""
+    for subset, scores in (("", gates.get("verifier", {})), *gates.get("verifier_subsets", {}).items()):
+        for source, name in _SOURCES.items():
+            if scores.get(source):
+                yield name + (f", {subset}" if subset else ""), scores[source]
+
+
 def _lines(parts: Mapping[str, Mapping[str, Record]]) -> Iterator[Cells]:
-    for source, part in parts.items():
+    for name, part in parts.items():
         for kinds, score in part.items():
             if score["n"]:
-                name = _SOURCES[source] + ("" if kinds == "all" else f", {kinds} alone")
+                whose = name + ("" if kinds == "all" else f", {kinds} alone")
                 counts = (f"{score['n']:,}", f"{score['helpful']:,}")
-                yield (name, *counts, _number(score["auc"]), _number(score["error"]), f"{score['unread']:,}")
+                yield (whose, *counts, _number(score["auc"]), _number(score["error"]), f"{score['unread']:,}")
 
 
 def _classes(confusion: Sequence[Record]) -> Iterator[Cells]:
