@@ -73,6 +73,16 @@ def test_a_line_without_end_is_a_row_with_a_reason_and_never_held(
     assert rows(path) == [{"a": 1}, Rejected(2, said), Rejected(3, said), {"a": "exactly 20c"}, Rejected(5, said)]
 
 
+def test_a_csv_line_without_end_is_a_row_with_a_reason_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lookwise.sources.records._MAX_LINE", 20)
+    path = write(tmp_path / "a.csv", 'a,b\n1,"x\ny"\n' + "z," * 40 + "\n3,4\n5," + "z" * 90)
+    said = "not CSV: longer than 20 characters (an unclosed quote?)"
+    assert rows(path) == [{"a": "1", "b": "x\ny"}, Rejected(2, said), {"a": "3", "b": "4"}, Rejected(4, said)]
+    monkeypatch.setattr("lookwise.sources.records._MAX_HEADER", 20)
+    with pytest.raises(DataError, match="no CSV header"):
+        column_names(write(tmp_path / "b.csv", "a," * 40))
+
+
 def test_parquet(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1.0, None], "b": [["x"], []], "c": [1, 2]}), path)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lookwise.errors import DataError
 from lookwise.sources.rejected import Rejected
@@ -26,7 +26,9 @@ _KINDS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _PEEK = 1000
 """JSONL has no header: its columns are the keys of this many first lines."""
 _MAX_LINE = 64 * 1024 * 1024
-"""Characters of a JSONL row, at most: a longer one is no row, and is never held as a whole."""
+"""Characters of a line, at most: a longer one is no row, and is never held as a whole."""
+_MAX_HEADER = 1_000_000
+_ENDS = ("\n", "\r")
 
 
 def column_names(path: Path) -> tuple[str, ...]:
@@ -78,13 +80,13 @@ def _kind(path: Path) -> str:
 def _csv_header(path: Path) -> tuple[tuple[str, ...], str]:
     """Return a CSV's columns and the delimiter: the most frequent of comma, semicolon and tab in its first line."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        first = file.readline(1_000_000)
+        first = file.readline(_MAX_HEADER)
     delimiter = max(",;\t", key=first.count)
     try:
         names = tuple(name.strip() for name in next(csv.reader([first], delimiter=delimiter), []))
     except csv.Error as error:
         raise DataError(f"{path.name}: its first line is no CSV header ({error})") from error
-    if not any(names) or "\0" in first:
+    if not any(names) or "\0" in first or len(first) == _MAX_HEADER:
         raise DataError(f"{path.name}: its first line is no CSV header; expected the names of the columns")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -95,7 +97,7 @@ def _csv_header(path: Path) -> tuple[tuple[str, ...], str]:
 def _csv(path: Path) -> Iterator[tuple[int, Record | Rejected]]:
     names, delimiter = _csv_header(path)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
+        reader = csv.reader(_CsvLines(file), delimiter=delimiter)
         next(reader)
         number = 0
         while True:
@@ -110,6 +112,37 @@ def _csv(path: Path) -> Iterator[tuple[int, Record | Rejected]]:
             if values:  # an empty line is no row
                 number += 1
                 yield number, _csv_record(number, names, values)
+
+
+def _lines(file: TextIO) -> Iterator[str | None]:
+    """Yield a file's lines, None for one that is too long."""
+    while line := file.readline(_MAX_LINE + 1):
+        if len(line) <= _MAX_LINE or line.endswith(_ENDS):
+            yield line
+        else:
+            while (line := file.readline(_MAX_LINE)) and not line.endswith(_ENDS):
+                pass
+            yield None
+
+
+def _too_long() -> str:
+    return f"longer than {_MAX_LINE:,} characters"
+
+
+class _CsvLines:
+    """A file's lines for a CSV reader, which goes on after the error that one too long is."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._lines = _lines(file)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        if line is None:
+            raise csv.Error(_too_long())
+        return line
 
 
 def _csv_record(number: int, names: tuple[str, ...], values: list[str]) -> Record | Rejected:
@@ -128,15 +161,10 @@ def _undecoded(text: str) -> bool:
 def _jsonl(path: Path) -> Iterator[tuple[int, Record | Rejected]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
         number = 0
-        while line := file.readline(_MAX_LINE + 1):
-            if len(line) > _MAX_LINE and not line.endswith("\n"):
+        for line in _lines(file):
+            if line is None or line.strip():
                 number += 1
-                yield number, Rejected(number, f"longer than {_MAX_LINE:,} characters")
-                while (line := file.readline(_MAX_LINE)) and not line.endswith("\n"):
-                    pass
-            elif line.strip():
-                number += 1
-                yield number, _json_record(number, line)
+                yield number, Rejected(number, _too_long()) if line is None else _json_record(number, line)
 
 
 def _json_record(number: int, line: str) -> Record | Rejected:
