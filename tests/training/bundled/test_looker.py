@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def test_it_is_small_plain_and_has_a_card() -> None:
     assert card["evaluation_seed"] in EVALUATION
     assert sum(f.stat().st_size for f in FOLDER.iterdir()) < 4_000_000
     assert not list(FOLDER.glob("*.py"))
+    assert not re.search(r'": "/', (FOLDER / "config.json").read_text("utf-8"))
     assert card["photos"]["category"][0] >= 0.85
     assert card["photos"]["colour"][0] >= 0.9
 
@@ -93,6 +95,7 @@ def test_quick_form_trains_a_loadable_looker(tmp_path: Path) -> None:
     first = train_looker(tmp_path / "first", quick=True)
     second = train_looker(tmp_path / "second", quick=True)
     assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
+    assert not re.search(r'": "[^"]*/', (first / "config.json").read_text("utf-8"))
     card = json.loads((first / "card.json").read_text("utf-8"))
     assert card["quick"]
     assert "learned nothing" in (first / "card.md").read_text("utf-8")

@@ -31,7 +31,7 @@ from lookwise.training.bundled.readers import MIDDLE, Agreement, optimizers_of, 
 from lookwise.training.bundled.rows import Row, pad
 from lookwise.training.bundled.seeds import training_seed
 from lookwise.training.bundled.shots import PLACES, Album, shots, slot_words
-from lookwise.training.bundled.tokens import build_tokenizer
+from lookwise.training.bundled.tokens import NAMED_PHOTOS, build_tokenizer
 
 __all__ = ["TINY", "Plan", "new_looker", "train_looker"]
 
@@ -48,12 +48,12 @@ _SURE = 20.0
 class Plan:
     """Photos for the eyes and others for the words; steps, batches and peak rates of both; share of text alone."""
 
-    seen: int = 5_000
-    told: int = 4_000
-    eye_steps: int = 800
+    seen: int = 12_000
+    told: int = 8_000
+    eye_steps: int = 2_000
     eye_batch: int = 32
     eye_rate: float = 1.2e-3
-    word_steps: int = 620
+    word_steps: int = 3_000
     word_batch: int = 16
     word_rate: float = 2e-3
     text_alone: float = 0.2
@@ -73,6 +73,7 @@ def new_looker(tokenizer: Any) -> Any:
 
     seeing: Any = AutoModelForImageTextToText.from_pretrained(TINY / "captioner", dtype=torch.float32)
     reading: Any = AutoModelForCausalLM.from_pretrained(TINY / "reader-s", dtype=torch.float32)
+    reading.config._name_or_path = ""  # a checkpoint names no folder of the machine that made it
     ends = {
         "pad_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -190,8 +191,7 @@ def _losses(model: Any, side: Agreement, told: Tensor, drawn: list[_Drawn]) -> t
     embedded = language.embed_tokens(ids)
     photos = [number for _, numbers in drawn for number in numbers]
     if photos:
-        places = (ids == model.config.image_token_id).unsqueeze(-1)
-        embedded = embedded.masked_scatter(places, told[photos])
+        embedded = embedded.masked_scatter((ids == model.config.image_token_id).unsqueeze(-1), told[photos])
     out = language(inputs_embeds=embedded, use_cache=False, output_hidden_states=True)
     hidden = out.last_hidden_state[:, :-1]
     keep = weights[:, 1:] > 0
@@ -229,6 +229,7 @@ def train_looker(out: Path, *, quick: bool = False, seed: int = 0, say: Say | No
     started = time.monotonic(), time.process_time()
     torch.manual_seed(training_seed(seed))
     tokenizer = build_tokenizer()
+    tokenizer.chat_template = NAMED_PHOTOS
     model = new_looker(tokenizer).train()
     stream = f"looker/{training_seed(seed)}"
     seen, told = (shots(n, f"{stream}/{part}") for n, part in ((plan.seen, "eyes"), (plan.told, "words")))

@@ -35,7 +35,11 @@ Shares = dict[str, tuple[float, int]]
 """What was asked -> the share that was answered right, and how often it was asked."""
 _BATCH = 32
 _ONE = (1, 1)
-_ALSO = {"where": "which of a photo and a line tells an attribute", "where all": "the same for all attributes"}
+_ALSO = {
+    "where": "which of a photo and a line tells an attribute",
+    "where all": "the same for all attributes",
+    "worth": "what a photo beside a text does to an answer: helpful, ineffective, redundant, misleading",
+}
 
 
 @torch.no_grad()
@@ -136,8 +140,9 @@ def _page(card: Mapping[str, Any]) -> str:
         f"a second about one photo while measuring, {card['threads']} thread(s).",
         "",
         "It has answered questions about photos, alone, beside other photos and beside titles, queries, documents, "
-        "reviews and histories, that no task asks.  It has not seen a task's question.  It knows the things and words "
-        "of every category, those of the out-of-domain test too; a tuning sees only the others.",
+        "reviews and histories, that no task asks, and has told what a photo beside a text does to an answer.  It has "
+        "not seen a task's question.  It knows the things and words of every category, those of the out-of-domain test "
+        "too; a tuning sees only the others.",
         "",
         "One unseen photo, asked for each attribute; hidden: what it does not show is said to be unknown.",
         "",

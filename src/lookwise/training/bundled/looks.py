@@ -3,7 +3,8 @@
 In: an `Album`, a random.Random, how many questions.  Out: `Look`s (photos first, then named lines, then questions with
 answers) and, with a tokenizer, their rows of token ids.  A photo is a line that is not written out: whatever is asked
 of lines (instructions.py: find, compare, agree, list, repeat ...) is asked of photos, of photos beside lines, and of
-several photos; and, of a photo beside a line, which of the two tells a thing.  It knows no task and no pixels.
+several photos; of a photo beside a line, which of the two tells a thing; and what a photo beside a text does to the
+answer to a question about the product.  It knows no task and no pixels.
 """
 
 from __future__ import annotations
@@ -14,24 +15,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookwise.bazaar import words
-from lookwise.bazaar.lexicon import NUMBERS
+from lookwise.bazaar.lexicon import NUMBERS, VALUE_WORDS
 from lookwise.bazaar.world import VISIBLE, Product, View, draw_product
-from lookwise.training.bundled.contexts import ATTRIBUTES, Line, all_worlds, draw_facts, draw_line, variant
+from lookwise.benchmarks.utility import JUDGEMENTS, line_of, utility_label
+from lookwise.training.bundled.contexts import (
+    ATTRIBUTES,
+    Line,
+    agreement,
+    all_worlds,
+    draw_facts,
+    draw_line,
+    variant,
+)
 from lookwise.training.bundled.instructions import Episode, Turn, ask, asked_as, draw_episode
 from lookwise.training.bundled.rows import IGNORED, Row, Rows
-from lookwise.training.bundled.shots import PLACES, Album
+from lookwise.training.bundled.shots import PLACES, Album, slot_words
 
 __all__ = ["Look", "LookRows", "draw_look", "photo_names"]
 
 _SINGLE: tuple[tuple[str, ...], ...] = ((), ("title",), ("title",), ("query", "title"), ("document",), ("review",))
-_SHARES = {"single": 0.62, "pair": 0.22, "many": 0.16}
+_TEXTS = ("document", "title", "review", "query")
+_SHARES = {"single": 0.46, "pair": 0.20, "many": 0.14, "worth": 0.20}
+_COUNTED = (*NUMBERS, "five", "six")
 _MANY = (3, 6)
+_ONE_OF = 0.2
+"""How often, where there are several photos, one of them is asked about by its name, and nothing else."""
 _WHERE_SHARE = 0.22
 _WHERE_ALL = 0.35
 """Of those questions: all attributes at once."""
 _NARROW = 0.8
 """How often a question is about a photo and one thing more."""
-_COUNTED = (*NUMBERS, "five", "six")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,25 @@ def _many(album: Album, rng: random.Random, families: Sequence[str]) -> tuple[tu
     return photos, (*lines, draw_line("item", product, all_worlds(), rng, rng.choice(families)))
 
 
+def _worth(photo: Line, line: Line, product: Product, rng: random.Random) -> Turn:
+    """Ask what the photo does to the answer to a question about the product, for one who believes what it shows.
+
+    From the text alone an attribute that it does not tell is unknown, and what it does not say is taken to be not so.
+    """
+    attribute = rng.choice(VISIBLE)
+    true, told, seen = product.get(attribute), line.facts.get(attribute), photo.facts.get(attribute)
+    if rng.random() < 0.5:
+        asked = f"tell the {asked_as(attribute, rng)}"
+        text, both = (value == true for value in (told, told if seen is None else seen))
+    else:
+        value = true if rng.random() < 0.5 else rng.choice(list(VALUE_WORDS[attribute]))
+        asked = f"is {words.value_word(attribute, value, rng)} so?"
+        said = told if seen is None else seen
+        text, both = ((one == value) == (true == value) for one in (told, said))
+    question = "\n".join((f"question: {asked}", "what does the photo do to the answer?", *JUDGEMENTS))
+    return Turn("worth", question, line_of(utility_label(text, both)))
+
+
 _DRAW = {"single": _single, "pair": _pair, "many": _many}
 
 
@@ -115,14 +147,28 @@ def draw_look(
 ) -> Look:
     """Draw photos, lines beside them and, from the fewest to the most, questions about both."""
     count = rng.randint(*questions)
-    photos, lines = _DRAW[rng.choices(tuple(_SHARES), tuple(_SHARES.values()))[0]](album, rng, families)
+    kind = rng.choices(tuple(_SHARES), tuple(_SHARES.values()))[0]
+    if kind == "worth":
+        return _worths(album, rng, count, families)
+    photos, lines = _DRAW[kind](album, rng, families)
     seen = _lines_of([album.views[number] for number in photos])
     turns = tuple(_ask(seen, lines, rng, count > 2) for _ in range(count))
     return Look(photos, seen, Episode(lines, turns))
 
 
+def _worths(album: Album, rng: random.Random, count: int, families: Sequence[str]) -> Look:
+    """Draw a photo, a text about a product that it may be of, and questions about what it is worth beside the text."""
+    number = album.any(rng)
+    seen = _lines_of([album.views[number]])
+    product = _spoken_of(album.views[number], rng) if rng.random() < 0.5 else _shown(album.views[number], rng)
+    line = draw_line(rng.choice(_TEXTS), product, all_worlds(), rng, rng.choice(families))
+    return Look((number,), seen, Episode((line,), tuple(_worth(seen[0], line, product, rng) for _ in range(count))))
+
+
 def _ask(seen: Sequence[Line], lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
     photo = rng.choice(seen)
+    if len(seen) > 1 and rng.random() < _ONE_OF:
+        return ask((photo,), rng, dense)
     others = [line for line in (*seen, *lines) if line is not photo]
     if lines and rng.random() < _WHERE_SHARE:
         return _where(photo, rng.choice(lines), rng, dense)
@@ -154,17 +200,26 @@ class LookRows:
 
     def __init__(self, tokenizer: Any) -> None:
         self.rows = Rows(tokenizer)
+        self._tokenizer = tokenizer
         self._image = int(tokenizer.convert_tokens_to_ids("<image>"))
         self._break: list[int] = tokenizer("\n", add_special_tokens=False)["input_ids"]
 
     def look(self, look: Look) -> Row:
-        """Return a look as a processor would write it: the photos' places first."""
+        """Return a look as a processor would write it: the photos first, each a named line of places."""
         row = self.rows.episode(look.episode, look.seen)
-        held = [self._image] * (PLACES * len(look.photos)) + (self._break if look.episode.lines else [])
+        held: list[int] = []
+        agrees: list[int] = []
+        for i, line in enumerate(look.seen):
+            name = self._tokenizer(f"{line.name}:", add_special_tokens=False)["input_ids"]
+            last = i == len(look.seen) - 1
+            held += [*name, *[self._image] * PLACES, *([] if last and not look.episode.lines else self._break)]
+            told = [agreement(look.seen[:i], line, word) for word in slot_words(View(**line.facts))]  # type: ignore[arg-type]
+            agrees += [*[IGNORED] * len(name), *(IGNORED if value is None else value for value in told)]
+            agrees += [IGNORED] * (len(held) - len(agrees))
         return Row(
             [row.ids[0], *held, *row.ids[1:]],
             [row.weights[0], *[0.0] * len(held), *row.weights[1:]],
-            [IGNORED, *[IGNORED] * len(held), *row.agrees[1:]],
+            [IGNORED, *agrees, *row.agrees[1:]],
         )
 
     def text(self, rng: random.Random, questions: tuple[int, int]) -> Row:

@@ -21,7 +21,7 @@ from lookwise.training.bundled.instructions import fixed_words
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["CHAT_TEMPLATE", "SPECIALS", "build_tokenizer", "save_tokenizer", "vocabulary"]
+__all__ = ["CHAT_TEMPLATE", "NAMED_PHOTOS", "SPECIALS", "build_tokenizer", "save_tokenizer", "vocabulary"]
 
 SPECIALS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|bos|>", "<image>", "<|unk|>")
 """In the order of their ids, from 0."""
@@ -34,6 +34,22 @@ CHAT_TEMPLATE = (
     "{%- endfor %}{%- endif -%}<|end|>{%- endfor -%}"
     "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
 )
+NAMED_PHOTOS = (
+    "{%- set names = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'] -%}"
+    "{%- set photos = namespace(all=0, met=0) -%}"
+    "{%- for m in messages if m['content'] is not string -%}{%- for p in m['content'] if p['type'] != 'text' -%}"
+    "{%- set photos.all = photos.all + 1 -%}{%- endfor -%}{%- endfor -%}"
+    "{%- for m in messages -%}<|{{ m['role'] }}|>"
+    "{%- if m['content'] is string %} {{ m['content'] }} "
+    "{%- else %}{%- for p in m['content'] -%}"
+    "{%- if p['type'] == 'text' %} {{ p['text'] }} "
+    "{% else %}{{ '\n' if photos.met else '' }} photo"
+    "{%- if photos.all > 1 and photos.met < 9 %} {{ names[photos.met] }}{% endif %}: <image> "
+    "{% set photos.met = photos.met + 1 %}{% endif -%}"
+    "{%- endfor %}{%- endif -%}<|end|>{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}"
+)
+"""The same for several photos: each is a line of its own with a name, as a caption would be."""
 _EXTRA = (
     "helpful ineffective redundant misleading relevant document snippet product history category brand related "
     "true false right wrong full partial text only both neither other another any all some every very most more less "
