@@ -107,6 +107,16 @@ def test_a_finished_run_does_nothing_and_says_so(
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*.parquet")} == before
 
 
+def test_who_deletes_the_scores_has_the_finished_run_scored_anew(finished: Path, recipe: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    before = {name: (copy / name).read_bytes() for name in ("scores.json", "gains.json")}
+    for name in before:
+        (copy / name).unlink()
+    assert main(["run", str(recipe), "--out", str(copy)]) == 0
+    assert {name: (copy / name).read_bytes() for name in before} == before
+
+
 def test_a_run_cut_off_after_any_step_ends_in_the_same_scores(finished: Path, recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "small"
     for stage in ("captions", "ballots", "evidence"):

@@ -102,7 +102,8 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
         _same_recipe(folder, recipe_text)
         data = open_data(recipe, folder, asked.prompts)
         state = _state(folder)
-        if state.get("state") == "done" and not asked.only and not asked.until:
+        finished = state.get("state") == "done" and (folder / "scores.json").exists()  # who deletes it scores anew
+        if finished and not asked.only and not asked.until:
             return False
         check_wording(folder, data, state)
         record = _begin(folder, recipe, data, state, asked.prompts)

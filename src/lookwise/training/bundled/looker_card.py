@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookwise.bazaar import words
 from lookwise.bazaar.lexicon import FAMILIES, HELD_OUT, NUMBERS
 from lookwise.bazaar.world import VISIBLE, View
 from lookwise.training.bundled.captioner_card import load
@@ -29,7 +30,7 @@ from lookwise.training.bundled.rows import pad
 from lookwise.training.bundled.seeds import evaluation_seed
 from lookwise.training.bundled.shots import Album, shots
 
-__all__ = ["Shares", "ask", "load", "measure_looks", "measure_photos", "write_card"]
+__all__ = ["Shares", "ask", "load", "measure_looks", "measure_named", "measure_photos", "write_card"]
 
 Shares = dict[str, tuple[float, int]]
 """What was asked -> the share that was answered right, and how often it was asked."""
@@ -76,6 +77,28 @@ def measure_photos(model: Any, processor: Any, photos: Sequence[tuple[Image.Imag
     return {name: (round(right[name] / total[name], 4), total[name]) for name in (*VISIBLE, "hidden") if total[name]}
 
 
+def measure_named(
+    model: Any, processor: Any, photos: Sequence[tuple[Image.Image, View]], seed: int, count: int = 200
+) -> Shares:
+    """Ask for the colour of one of two things that each have one: is it the named one's?  A guess is right in .10."""
+    rng = random.Random(seed)
+    coloured = [(image, view.colour) for image, view in photos if view.colour is not None]
+    pairs = [(rng.choice(coloured), rng.choice(coloured)) for _ in range(count)]
+    titles = [f"title: {words.title({'colour': told}, rng, rng.choice(FAMILIES))}\n" for _, (_, told) in pairs]
+    asked: dict[str, list[tuple[Sequence[Image.Image], str]]] = {
+        "the first of two photos": [((one, two), "photo one: colour?") for (one, _), (two, _) in pairs],
+        "the second of two photos": [((one, two), "photo two: colour?") for (one, _), (two, _) in pairs],
+        "a photo beside a title": [((p[0][0],), f"{t}photo: colour?") for p, t in zip(pairs, titles, strict=True)],
+        "a title beside a photo": [((p[0][0],), f"{t}title: colour?") for p, t in zip(pairs, titles, strict=True)],
+    }
+    found: Shares = {}
+    for (name, questions), place in zip(asked.items(), (0, 1, 0, 1), strict=True):
+        said = ask(model, processor, questions)
+        right = sum(word == pair[place][1] for word, pair in zip(said, pairs, strict=True))
+        found[name] = (round(right / count, 4), count)
+    return found
+
+
 @torch.no_grad()
 def measure_looks(
     model: Any, tokenizer: Any, raw: NDArray[np.uint8], views: Sequence[View], looks: int, families: Sequence[str],
@@ -116,6 +139,7 @@ def write_card(folder: Path, facts: Mapping[str, Any], looks: int, count: int) -
         "evaluation_seed": seed,
         **facts,
         "photos": named,
+        "named": measure_named(model, processor, photos, seed),
         "unseen": measure_looks(model, processor.tokenizer, raw, views, looks, FAMILIES, seed),
         "held_out_wording": measure_looks(model, processor.tokenizer, raw, views, looks, (HELD_OUT,), seed),
         "answers_per_second": round(rate, 1),
@@ -160,5 +184,14 @@ def _page(card: Mapping[str, Any]) -> str:
         other = card["held_out_wording"].get(kind)
         meaning = {**MEANINGS, **_ALSO}[kind]
         lines.append(f"| {meaning} | {n} | {share:.3f} | {f'{other[0]:.3f}' if other else '-'} |")
+    lines += [
+        "",
+        "Asked for the colour of one of two things with a colour each; a guess is right in .10, whoever takes either "
+        "of the two in .55:",
+        "",
+        "| asked for | n | right |",
+        "|---|---|---|",
+        *(f"| {name} | {n} | {share:.3f} |" for name, (share, n) in card["named"].items()),
+    ]
     more = "It sees 64 x 64 pixels and knows the shop's 30 categories only; on other pictures its words mean nothing."
     return "\n".join([*lines, "", more, ""])
