@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from own_table import OWN
 from PIL import Image
 
 from lookwise.cli import main
@@ -189,24 +190,6 @@ def test_compare_pairs_shared_samples(finished: Path, tmp_path: Path, capsys: py
     assert rows
     assert all(r["value"] == 0 and r["n"] in (4, 6) for r in rows)
     assert main(["compare", str(finished), str(tmp_path)]) == 1
-
-
-OWN = """
-table: things.csv
-question: Is the thing red?
-text: [title]
-images: photo
-labels: [yes, no]
-gold: answer
-split: part
-recipe:
-  captioner: scripted:echo
-  judges: {a: "scripted:yes"}
-  reader: scripted:yes
-  readers: zero-shot
-  policies: [none, captions:vote]
-  resamples: 20
-"""
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from grocery_shop import make_shop
+from own_table import TABLE
 from PIL import Image
 
 from lookwise import config
@@ -75,17 +76,7 @@ def test_lessons_that_are_none_say_what_is_missing() -> None:
             check_lessons("it", [], given, missing, "set x")
 
 
-OWN = """
-table: things.csv
-question: Is the thing red?
-text: [title]
-images: photo
-labels: [yes, no]
-gold: answer
-split: part
-recipe:
-  captioner: scripted:echo
-  judges: {a: "scripted:yes"}
+OWN = f"""{TABLE}
   policies: [none, captions:always]
   tune_on: [captions:always]
 """

@@ -7,28 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from own_table import OWN
 from PIL import Image
 
 from lookwise.cli import main
 from lookwise.rows import Caption
 from lookwise.runs.store import read_rows
-
-OWN = """
-table: things.csv
-question: Is the thing red?
-text: [title]
-images: photo
-labels: [yes, no]
-gold: answer
-split: part
-recipe:
-  captioner: scripted:echo
-  judges: {a: "scripted:yes"}
-  reader: scripted:yes
-  readers: zero-shot
-  policies: [none, captions:vote]
-  resamples: 20
-"""
 
 
 @pytest.fixture
