@@ -19,7 +19,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 
 # pip's words go to a log; what is downloaded is shown as it comes, and the log's end when pip fails.
 PIP = $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGS)
-SHOW = 2>&1 | tee -a $(LOG) | sed -u -n -E 's/^ *Downloading ([^ ]*\/)?([^ ]+).*\((.*)\)$$/   \2, \3/p' \
+SHOW = 2>&1 | tee -a $(LOG) | sed -u -n -E -e 's/^ *Downloading ([^ ]*\/)?([^ ]+).*\((.*)\)$$/   \2, \3/p' \
+	-e 's/^Installing collected packages:.*/   all there; writing them into $(VENV), a minute or two without a word/p' \
 	|| { tail -n 15 $(LOG) >&2; exit 1; }
 
 .PHONY: install demo test test-all check docs clean
