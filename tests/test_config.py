@@ -39,6 +39,8 @@ def test_a_dumped_recipe_reads_back_equal(tmp_path: Path) -> None:
         ("audit=2", "between 0 and 1"),
         ("samples_train=-3", "must be 0"),
         ("copies=-1", "must be 0"),
+        ("shard=true", "shard needs several processes"),
+        ("micro_tokens=0", "must be positive"),
         ("budget_money=.inf", "must be 0"),
         ("verifier_rank=0", "must be positive"),
         ("verifier_rank=low", "expected int"),
@@ -57,6 +59,12 @@ def test_a_dumped_recipe_reads_back_equal(tmp_path: Path) -> None:
 def test_a_wrong_override_is_refused_by_name(override: str, says: str) -> None:
     with pytest.raises(RecipeError, match=says):
         config.load("demo", [override])
+
+
+def test_a_base_is_cut_or_quantized() -> None:
+    with pytest.raises(RecipeError, match="leave quantized or shard out"):
+        config.load("demo", ["shard=true", "processes=2", "quantized=nf4"])
+    assert config.load("demo", ["shard=true", "processes=2"]).shard
 
 
 @pytest.mark.parametrize("verifying", ["tuned", "zero-shot"])

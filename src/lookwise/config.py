@@ -159,6 +159,7 @@ def _named(value: Any, origin: str) -> Mapping[str, str]:
 
 _POSITIVE = (
     *("batch", "rank", "alpha", "caption_tokens", "answer_tokens", "ballot_tokens", "max_tokens", "resamples"),
+    "micro_tokens",
     *("verifier_rank", "verifier_alpha", "verifier_learning_rate", "verifier_batch", "verifier_epochs"),
     *("verifier_max_tokens", "assessor_epochs", "processes", "http_concurrency", "fetch_at_once", "fetch_per_host"),
 )
@@ -191,8 +192,16 @@ def _check(recipe: Recipe, origin: str) -> Recipe:
         raise RecipeError(f"{origin}: also_rank ranks beside written answers; set answering: generate, or leave it out")
     if recipe.pack and (recipe.freeze or recipe.fetching != "auto"):
         raise RecipeError(f"{origin}: pack takes all pictures from {recipe.pack!r}; leave freeze and fetching out")
+    _check_shards(recipe, origin)
     _check_policies(recipe, origin)
     return recipe
+
+
+def _check_shards(recipe: Recipe, origin: str) -> None:
+    if recipe.shard and recipe.processes == 1 and not recipe.accelerate:
+        raise RecipeError(f"{origin}: shard needs several processes to cut a base over; set processes, or accelerate")
+    if recipe.shard and recipe.quantized:
+        raise RecipeError(f"{origin}: shard cuts a base in full precision; leave quantized or shard out")
 
 
 def _check_policies(recipe: Recipe, origin: str) -> None:

@@ -124,6 +124,10 @@ class Recipe:
     max_tokens: int = 2048
     gradient_checkpointing: bool = False
     """Layers are computed twice instead of kept: the same gradients in less memory, in about a third more time."""
+    micro_tokens: int | None = None
+    """The most tokens, padding included, of one pass of a tuning; left out, it is found out on the device."""
+    shard: bool = False
+    """The base's frozen layers are cut over the processes that tune it, for one that does not fit a device."""
     quantized: Literal["", "nf4", "int8"] = ""
     """The bits that a base is held in while it is tuned: 4 (nf4: QLoRA) or 8; needs the package bitsandbytes."""
     # machine

@@ -27,6 +27,19 @@ ROWS = 49
 """The last batch of an epoch has one row: one of the two processes has none."""
 
 
+FSDP = """
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP}
+machine_rank: 0
+main_training_function: main
+mixed_precision: "no"
+num_machines: 1
+num_processes: 2
+use_cpu: true
+"""
+
+
 class Counted:
     """A display that remembers."""
 
@@ -42,6 +55,40 @@ class Counted:
 
     def end(self) -> None:
         self.ended = True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_base_cut_over_two_processes_ends_where_whole_ones_do(
+    tiny_base: Path, shop_examples: Maker, tmp_path: Path, checkpointing: bool
+) -> None:
+    """Micro-batches small enough that the two differ in their number, and one has none at times."""
+    data = shop_examples(ROWS), shop_examples(20, seed=9)
+    settings = replace(SETTINGS, micro_tokens=150, gradient_checkpointing=checkpointing)
+    whole = tune_in(Fleet(processes=2), str(tiny_base), *data, tmp_path / "whole", settings)
+    cut = tune_in(Fleet(processes=2), str(tiny_base), *data, tmp_path / "cut", replace(settings, shard=True))
+    ours, theirs = (load_file(folder / "adapter_model.safetensors") for folder in (whole, cut))
+    assert {name: tensor.shape for name, tensor in ours.items()} == {n: t.shape for n, t in theirs.items()}
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 1e-5
+    one, two = (json.loads((folder / "card.json").read_text()) for folder in (whole, cut))
+    assert one["plan"] == two["plan"]
+    for mine, other in zip(one["history"], two["history"], strict=True):
+        assert mine["loss"] == pytest.approx(other["loss"], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_an_accelerate_file_that_asks_for_fsdp_cuts_the_base(
+    tiny_base: Path, shop_examples: Maker, tmp_path: Path
+) -> None:
+    settings = tmp_path / "accelerate.yaml"
+    settings.write_text(FSDP)
+    data = shop_examples(ROWS), shop_examples(20, seed=9)
+    alone = tune_in(Fleet(), str(tiny_base), *data, tmp_path / "alone", SETTINGS)
+    both = tune_in(Fleet(accelerate=str(settings)), str(tiny_base), *data, tmp_path / "both", SETTINGS)
+    card = json.loads((both / "card.json").read_text())
+    assert (card["processes"], card["sharded"]) == (2, True)
+    ours, theirs = (load_file(folder / "adapter_model.safetensors") for folder in (alone, both))
+    assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 2e-3
 
 
 @pytest.mark.slow
@@ -201,7 +248,7 @@ def test_sharded_weights_are_refused(
     tiny_base: Path, shop_examples: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(ModelError, match="asks for FSDP, but every process holds the whole model"):
+    with pytest.raises(ModelError, match="over several processes, and there is one"):
         tune(str(tiny_base), shop_examples(20), [], tmp_path / "out", SETTINGS)
 
 

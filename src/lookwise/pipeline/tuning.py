@@ -34,7 +34,9 @@ def reader_settings(recipe: Recipe) -> TuneSettings:
         head=recipe.head,
         max_tokens=recipe.max_tokens,
         gradient_checkpointing=recipe.gradient_checkpointing,
+        micro_tokens=recipe.micro_tokens,
         quantized=recipe.quantized,
+        shard=recipe.shard,
         remote_code=recipe.may_run_code(recipe.reader),
     )
 

@@ -88,7 +88,8 @@ def _model(place: Place, sees: bool, settings: TuneSettings, quantization: Any |
     dtype = torch.bfloat16 if settings.dtype == "bfloat16" and not settings.whole else torch.float32
     loaded = {"dtype": dtype, "use_safetensors": True, "local_files_only": True, **code}
     if quantization is None:
-        return kind.from_pretrained(place.folder, **loaded).to(device)
+        opened = kind.from_pretrained(place.folder, **loaded)
+        return opened if settings.shard else opened.to(device)  # what is cut goes to its device part by part
     # Quantised weights are made on their device; they cannot be moved there.
     return kind.from_pretrained(place.folder, quantization_config=quantization, device_map={"": device}, **loaded)
 

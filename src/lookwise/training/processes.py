@@ -16,9 +16,10 @@ from torch import Tensor, distributed
 
 from lookwise.errors import ModelError
 
-__all__ = ["count", "is_main", "largest", "leave", "local_place", "refuse_shards", "share", "sum_gradients", "total"]
+__all__ = ["count", "is_main", "largest", "leave", "local_place", "share", "sum_gradients", "told_to_shard", "total"]
 
 T = TypeVar("T")
+_YES = ("1", "true")
 
 
 def count() -> int:
@@ -36,14 +37,17 @@ def local_place() -> int | None:
     return int(os.environ["LOCAL_RANK"]) if count() > 1 else None
 
 
-def refuse_shards() -> None:
-    """Raise ModelError where accelerate was told to cut the model up over processes, which is not done here."""
-    for name, what in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
-        if os.environ.get(name, "").lower() in ("1", "true"):
-            raise ModelError(
-                f"accelerate's configuration asks for {what}, but every process holds the whole model here; choose "
-                "plain multi-GPU, and quantized: nf4 or gradient_checkpointing: true for a model that does not fit"
-            )
+def told_to_shard() -> bool:
+    """Return whether accelerate's configuration asks for FSDP, which is done here (shards.py) and not by accelerate.
+
+    Raises ModelError for DeepSpeed.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower() in _YES:
+        raise ModelError(
+            "accelerate's configuration asks for DeepSpeed, which is not used here; choose FSDP there, or plain "
+            "multi-GPU and shard: true: the base's layers are then cut over the processes as ZeRO-3 does it"
+        )
+    return os.environ.pop("ACCELERATE_USE_FSDP", "").lower() in _YES
 
 
 def share(rows: Sequence[T]) -> list[T]:

@@ -31,7 +31,8 @@ class TuneSettings:
 
     `gradient_checkpointing` computes every layer but the last a second time instead of keeping its activations: the
     same gradients in less memory, at about a third more time.  `quantized` holds the base's matrices in 4 bits ("nf4",
-    QLoRA) or 8 ("int8").  `remote_code` is the user's permission to run the base's own Python.
+    QLoRA) or 8 ("int8").  `shard` cuts the base's frozen decoder layers over the processes of a tuning (shards.py).
+    `remote_code` is the user's permission to run the base's own Python.
     """
 
     rank: int = 16
@@ -60,6 +61,7 @@ class TuneSettings:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     quantized: Quantized = ""
+    shard: bool = False
     remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -74,3 +76,6 @@ class TuneSettings:
                 raise RecipeError(f"tuning: {name} is {getattr(self, name)}; give a share in [0, 1)")
         if self.quantized and (self.whole or self.tower or self.projector):
             raise RecipeError("tuning: a quantized base can only be tuned by an adapter on its decoder; leave it whole")
+        if self.shard and (self.whole or self.quantized):
+            other = "whole" if self.whole else "quantized"
+            raise RecipeError(f"tuning: shard cuts a frozen base in full precision, which {other} is not; choose one")

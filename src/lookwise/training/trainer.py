@@ -38,6 +38,7 @@ from lookwise.training.collate import EpochOrder, Pictures, collate, split
 from lookwise.training.examples import Encoded
 from lookwise.training.heads import answer_loss, bare
 from lookwise.training.settings import TuneSettings
+from lookwise.training.shards import in_step
 
 __all__ = ["AnswerTrainer", "Progress", "Record", "quiet"]
 
@@ -157,7 +158,7 @@ class AnswerTrainer(Trainer):
             tower.eval()
         mine, tokens = processes.share(inputs), sum(len(r.ids) - max(r.start, 1) for r in inputs)
         while True:
-            found = self._accumulate(mine, tokens)
+            found = self._accumulate(mine, tokens, inputs[:1])
             if found is not None:
                 break
             self._halve(mine)
@@ -254,20 +255,23 @@ class AnswerTrainer(Trainer):
         record = asdict(self.record) | {"seconds": self.seconds()}
         (folder / "record.json").write_text(json.dumps(record))
 
-    def _accumulate(self, rows: list[Encoded], total: int) -> Tensor | None:
+    def _accumulate(self, rows: list[Encoded], total: int, spare: list[Encoded]) -> Tensor | None:
         """Run forward and backward over the micro-batches of rows of a batch of `total` supervised tokens.
 
-        None when memory ran out.  The model itself is asked, not what accelerate wrapped round it: processes.py adds
+        Where the model is cut over processes, the spare rows keep those company that have more.  None when memory ran
+        out.  The model itself is asked, not what accelerate wrapped round it: processes.py adds
         gradients up, once a step, whatever the number of micro-batches that each process needs.
         """
         loss = torch.zeros((), device=self.args.device)
         try:
-            for chunk in split(rows, self.record.micro_tokens, self._call):
+            chunks = split(rows, self.record.micro_tokens, self._call)
+            device = self.args.device
+            for chunk, counts in in_step(chunks, spare, device) if self.settings.shard else ((c, 1) for c in chunks):
                 pictures = [m for r in chunk for m in r.media]
                 pixels = self.pictures.tensors(pictures, training=True) if self.pictures else {}
                 batch = collate(chunk, self.pad_id, self.args.device, pixels)
                 with self.accelerator.autocast():
-                    part = answer_loss(self.net, batch) / total
+                    part = answer_loss(self.net, batch) * counts / total
                 self.accelerator.backward(part)
                 loss += part.detach()
         except torch.OutOfMemoryError:
@@ -276,6 +280,11 @@ class AnswerTrainer(Trainer):
 
     def _halve(self, rows: list[Encoded]) -> None:
         """Halve the micro-batch after memory ran out; a single row that does not fit is an error."""
+        if self.settings.shard:  # the others wait for us inside a layer, and will not try again with us
+            raise ModelError(
+                f"passes of {self.record.micro_tokens} tokens do not fit in memory; set micro_tokens lower, and "
+                "gradient_checkpointing: true"
+            )
         longest = max(len(r.ids) for r in rows)
         if self.record.micro_tokens <= longest:
             raise ModelError(
@@ -314,8 +323,13 @@ def _arguments(settings: TuneSettings, work: Path) -> TrainingArguments:
 
 
 def _micro_tokens(rows: list[Encoded], settings: TuneSettings, device: torch.device) -> int:
-    """Start with the whole batch on an accelerator; on a CPU more than some thousand tokens gains nothing."""
+    """Start with the whole batch on an accelerator; on a CPU more than some thousand tokens gains nothing.
+
+    Neither is more tried where the model is cut over processes, which cannot try again with less.
+    """
     longest = max((len(r.ids) for r in rows), default=1)
+    if settings.shard:
+        return max(4096, longest)
     return 4096 if device.type == "cpu" else settings.batch * longest
 
 

@@ -74,29 +74,36 @@ def tune(
     `card` goes onto the card as it is (recipe, policy, task …).  `display` counts steps under the folder's name;
     `watch` is told every step's loss and every accuracy.
     """
+    from lookwise.training import processes
+
     settings = settings or TuneSettings()
+    if processes.told_to_shard():
+        settings = replace(settings, shard=True)
     plan = plan_of(base, train, val, settings)
     if checkpoint.finished(out, plan):
         return out
     work = out / "work"
 
-    from lookwise.training import lora, processes
+    from lookwise.training import lora, shards
     from lookwise.training.opening import open_base
     from lookwise.training.trainer import quiet
 
-    processes.refuse_shards()
+    if settings.shard:
+        shards.check(base)
     if processes.is_main():
         checkpoint.same_plan(work, plan)
     with quiet():
         settings = on_device(settings)
         opened = open_base(base, settings)
         model, modules, untied = lora.adapt(opened.model, settings, base)
+        if settings.shard:
+            shards.cut(model, opened.model, settings.device, base)
         encoder = Encoder(opened.processor, base)
         with shown(display, f"tune {out.name}", watch) as tell:
             fitted = fit(model, encoder, train, val, work, settings, tell)
         if not processes.is_main():
             return out
-        error = None if settings.quantized else _merge_error(model, encoder, [*val, *train][:4], base)
+        error = None if settings.quantized or settings.shard else _merge_error(model, encoder, [*val, *train][:4], base)
         lora.save_adapter(model, out, opened.origin)
     facts = {
         "kind": "adapter",
@@ -105,6 +112,7 @@ def tune(
         "untied_head": untied,
         "modules": modules,
         "merge_error": error,
+        "sharded": settings.shard,
     }
     write_card(out, plan, fitted, facts, card or {})
     checkpoint.clear(work)
@@ -200,7 +208,7 @@ def shown(display: Display | None, title: str, watch: Watch | None) -> Iterator[
 
 def plan_of(base: str, train: Sequence[Example], val: Sequence[Example], settings: TuneSettings) -> dict[str, Any]:
     """Return what identifies a tuning: equal plans end in equal weights (on the same machine and versions)."""
-    free = {"save_every", "save_seconds", "gradient_checkpointing", "remote_code"}
+    free = {"save_every", "save_seconds", "gradient_checkpointing", "remote_code", "shard"}
     return {
         "base": base,
         "train": {"n": len(train), "sha256": digest(train)},
