@@ -26,9 +26,11 @@ from lookwise.training.examples import Encoded, Encoder, Example, digest
 from lookwise.training.settings import TuneSettings
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from torch import nn
 
     from lookwise.training.collate import Augment
+    from lookwise.training.opening import Opened
     from lookwise.training.trainer import Progress, Record
 
 __all__ = ["Example", "Fitted", "TuneSettings", "fit", "plan_of", "shown", "tune", "write_card"]
@@ -84,20 +86,14 @@ def tune(
         return out
     work = out / "work"
 
-    from lookwise.training import lora, shards
-    from lookwise.training.opening import open_base
+    from lookwise.training import lora
     from lookwise.training.trainer import quiet
 
-    if settings.shard:
-        shards.check(base)
     if processes.is_main():
         checkpoint.same_plan(work, plan)
     with quiet():
         settings = on_device(settings)
-        opened = open_base(base, settings)
-        model, modules, untied = lora.adapt(opened.model, settings, base)
-        if settings.shard:
-            shards.cut(model, opened.model, settings.device, base)
+        opened, model, modules, untied = _adapted(base, settings)
         encoder = Encoder(opened.processor, base)
         with shown(display, f"tune {out.name}", watch) as tell:
             fitted = fit(model, encoder, train, val, work, settings, tell)
@@ -117,6 +113,20 @@ def tune(
     write_card(out, plan, fitted, facts, card or {})
     checkpoint.clear(work)
     return out
+
+
+def _adapted(base: str, settings: TuneSettings) -> tuple[Opened, PeftModel, dict[str, int], bool]:
+    """Open the base and put an adapter on it; cut up, where the settings want that."""
+    from lookwise.training import lora, shards
+    from lookwise.training.opening import open_base
+
+    if settings.shard:
+        shards.check(base)
+    opened = open_base(base, settings)
+    adapted = lora.adapt(opened.model, settings, base)
+    if settings.shard:
+        shards.cut(adapted[0], opened.model, settings.device, base)
+    return opened, *adapted
 
 
 def fit(
