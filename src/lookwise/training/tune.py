@@ -101,15 +101,8 @@ def tune(
             return out
         error = None if settings.quantized or settings.shard else _merge_error(model, encoder, [*val, *train][:4], base)
         lora.save_adapter(model, out, opened.origin)
-    facts = {
-        "kind": "adapter",
-        "base": base,
-        "base_fingerprint": opened.fingerprint,
-        "untied_head": untied,
-        "modules": modules,
-        "merge_error": error,
-        "sharded": settings.shard,
-    }
+    facts = {"kind": "adapter", "base": base, "base_fingerprint": opened.fingerprint, "untied_head": untied}
+    facts |= {"modules": modules, "merge_error": error, "sharded": settings.shard}
     write_card(out, plan, fitted, facts, card or {})
     checkpoint.clear(work)
     return out
