@@ -171,6 +171,9 @@ def _data(commands: Commands) -> None:
 def _doctor(commands: Commands) -> None:
     one = commands.add_parser("doctor", help="what is installed, and what a model needs")
     one.add_argument("model", nargs="?", metavar="MODEL", help="a model to look at, e.g. tiny:reader-s")
+    one.add_argument(
+        "--dtype", default="auto", help="as recipes have it: auto, float32, bfloat16, float16, int8 or nf4"
+    )
     one.add_argument("--json", action="store_true", help="print JSON")
     one.set_defaults(call=_call("doctor"))
 

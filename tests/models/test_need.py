@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lookwise.errors import ModelError
-from lookwise.models.need import need_of
+from lookwise.models.need import MATRIX_BYTES, need_of
 from lookwise.models.open import open_model
 from lookwise.models.place import Place, locate
 
@@ -25,6 +25,18 @@ def test_it_counts_what_transformers_counts(spec: str) -> None:
     assert need.positions > 0
     assert need.of_batch(2, 10) == need.weight_bytes + 20 * need.token_bytes
     model.close()
+
+
+def test_fewer_bits_take_fewer_bytes_but_for_embeddings_and_head() -> None:
+    place = locate("tiny:reader-s", fetch=False)
+    assert place is not None
+    whole, eight, four = (need_of(place, 4, bits) for bits in (None, MATRIX_BYTES["int8"], MATRIX_BYTES["nf4"]))
+    model = open_model("tiny:reader-s")
+    layers = sum(p.numel() for n, p in model._network.model.named_parameters() if p.ndim == 2 and "embed" not in n)  # type: ignore[attr-defined]
+    model.close()
+    assert whole.weight_bytes - eight.weight_bytes == 3 * layers
+    assert four.weight_bytes < eight.weight_bytes
+    assert four.token_bytes == whole.token_bytes
 
 
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from transformers import AutoModelForCausalLM
 from lookwise.errors import ModelError
 from lookwise.message import user
 from lookwise.model import Generate, Rank, Request
+from lookwise.models.hf.bits import held_in
 from lookwise.models.open import ModelOptions, check_spec, fingerprint, open_model, takes_pictures
 
 RENAMED = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -219,6 +221,46 @@ def test_bfloat16_is_near_float32(saved: Callable[..., Path]) -> None:
     for one, other in zip(half, _scores(spec), strict=True):
         assert one == pytest.approx(other, abs=0.3)
         assert one != other
+
+
+@RENAMED
+@pytest.mark.parametrize("bits", ["nf4", "int8"])
+def test_fewer_bits_answer_as_transformers_does_with_them(
+    bits: str, tmp_path: Path, saved: Callable[..., Path]
+) -> None:
+    """Ranked in packs here, one by one there; with an adapter, which is applied as it runs."""
+    pytest.importorskip("bitsandbytes")
+    from peft import PeftModel
+
+    base = saved("llama", tie_word_embeddings=False)
+    adapter = _adapter(base, tmp_path / "a", ["q_proj", "down_proj"])
+    config = held_in("nf4" if bits == "nf4" else "int8", torch.float32, "dtype")
+    settings: Any = {"dtype": torch.float32, "quantization_config": config, "device_map": {"": "cpu"}}
+    plain, adapted = (AutoModelForCausalLM.from_pretrained(base, **settings) for _ in range(2))
+    options = ModelOptions(dtype=bits, device="cpu")
+    for spec, alone in (
+        (f"hf:{base}", plain),
+        (f"hf:{base}+{adapter}", PeftModel.from_pretrained(adapted, str(adapter))),
+    ):
+        model: Any = open_model(spec, options)
+        kinds = {type(m).__module__.split(".")[0] for m in model._network.model.modules()}
+        assert "bitsandbytes" in kinds
+        full = _scores(spec)
+        for request, reply, exact in zip(REQUESTS, model.answer(REQUESTS), full, strict=True):
+            ids = list(model._encoder.encode(request.conversation).ids)
+            token = model._encoder._words.ids("yes")
+            with torch.inference_mode():
+                chances = alone.eval()(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+            assert reply.scores[0] == pytest.approx(float(chances[token[0]]), abs=0.02 if bits == "int8" else 1e-3)
+            assert reply.scores[0] == pytest.approx(exact[0], abs=0.5 if bits == "int8" else 4.0)  # random weights
+            assert reply.scores[0] != exact[0]
+        assert model.fingerprint == fingerprint(spec, options) != fingerprint(spec)
+
+
+def test_fewer_bits_need_a_package_and_say_so(saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="dtype: nf4 needs the package bitsandbytes, which is not installed"):
+        open_model(f"hf:{saved('llama')}", ModelOptions(dtype="nf4"))
 
 
 def test_the_batch_size_can_be_given(saved: Callable[..., Path]) -> None:

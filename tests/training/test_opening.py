@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from lookwise.errors import ModelError, RecipeError
+from lookwise.message import user
+from lookwise.model import Rank, Request
 from lookwise.models.open import open_model
 from lookwise.training import lora, opening
 from lookwise.training.collate import collate
@@ -22,6 +24,7 @@ from lookwise.training.fast import fewer_passes
 from lookwise.training.heads import answer_loss
 from lookwise.training.settings import TuneSettings
 from lookwise.training.trainer import quiet
+from lookwise.training.tune import tune
 
 CPU = TuneSettings(device="cpu", dtype="float32", rank=4, alpha=4)
 
@@ -102,6 +105,21 @@ def test_the_bits_that_are_asked_for_reach_transformers(
     assert {name: getattr(config, name) for name in expected} == expected
     assert seen["device_map"] == {"": torch.device("cuda:1")}, "made on its device: it cannot be moved there"
     assert seen["trust_remote_code"] is False
+
+
+def test_a_base_in_four_bits_is_tuned(tiny_base: Path, shop_examples: Callable[..., Any], tmp_path: Path) -> None:
+    """QLoRA on a CPU: the loss falls, and the adapter is one for the base in full, too."""
+    pytest.importorskip("bitsandbytes")
+    settings = replace(CPU, quantized="nf4", batch=16, learning_rate=1e-2, epochs=3.0, warmup=0.0)
+    out = tune(str(tiny_base), shop_examples(64), shop_examples(16, seed=9), tmp_path / "a", settings)
+    card = json.loads((out / "card.json").read_text())
+    losses = [entry["loss"] for entry in card["history"]]
+    assert losses[-1] < losses[0]
+    assert card["merge_error"] is None
+    model = open_model(f"hf:{tiny_base}+{out}")
+    (reply,) = model.answer([Request((user("is it red?"),), Rank(("yes", "no")))])
+    assert reply.text in ("yes", "no")
+    model.close()
 
 
 def test_pictures_are_prepared_as_when_the_model_is_asked(tmp_path: Path) -> None:

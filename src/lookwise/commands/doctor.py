@@ -34,12 +34,12 @@ def doctor(arguments: argparse.Namespace) -> int:
         "cuda": _cuda(),
     }
     if arguments.model:
-        facts["model"] = _model(arguments.model)
+        facts["model"] = _model(arguments.model, arguments.dtype)
     if not arguments.json:
         for key, value in facts.items():
             say(f"{key:<10} {_plain(value)}")
     if arguments.model and not _paid(arguments.model):
-        facts["steadiness"] = _steadiness(arguments.model)
+        facts["steadiness"] = _steadiness(arguments.model, arguments.dtype)
         if not arguments.json:
             say(f"{'steadiness':<10} {_told(facts['steadiness'])}")
     if arguments.json:
@@ -60,8 +60,8 @@ def _cuda() -> str | None:
     return cuda_name()
 
 
-def _model(spec: str) -> dict[str, Any]:
-    from lookwise.models.open import check_spec, fingerprint, takes_pictures
+def _model(spec: str, dtype: str) -> dict[str, Any]:
+    from lookwise.models.open import ModelOptions, check_spec, fingerprint, takes_pictures
     from lookwise.models.place import locate
 
     check_spec(spec)
@@ -74,15 +74,16 @@ def _model(spec: str) -> dict[str, Any]:
         "spec": spec,
         "here": place is not None,
         "sees_pictures": takes_pictures(spec),
-        "fingerprint": fingerprint(spec) if place else None,
-        **(_memory(place) if place else {}),
+        "fingerprint": fingerprint(spec, ModelOptions(dtype=dtype)) if place else None,
+        **(_memory(place, dtype) if place else {}),
     }
 
 
-def _memory(place: Any) -> dict[str, Any]:
-    from lookwise.models.need import need_of
+def _memory(place: Any, dtype: str) -> dict[str, Any]:
+    from lookwise.models.need import MATRIX_BYTES, need_of
 
-    need = need_of(place, 2 if _cuda() else 4)
+    number = {"float32": 4, "bfloat16": 2, "float16": 2}.get(dtype, 2 if _cuda() else 4)
+    need = need_of(place, number, MATRIX_BYTES.get(dtype))
     return {
         "parameters": need.parameters,
         "weights_bytes": need.weight_bytes,
@@ -92,13 +93,13 @@ def _memory(place: Any) -> dict[str, Any]:
     }
 
 
-def _steadiness(spec: str) -> dict[str, Any]:
+def _steadiness(spec: str, dtype: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from lookwise.models.open import open_model
+    from lookwise.models.open import ModelOptions, open_model
     from lookwise.pipeline.flips import flips
 
-    model = open_model(spec)
+    model = open_model(spec, ModelOptions(dtype=dtype))
     try:
         return asdict(flips(model))
     finally:

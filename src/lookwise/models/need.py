@@ -13,12 +13,11 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lookwise.errors import ModelError
 from lookwise.models.place import Place
 
-__all__ = ["Need", "need_of"]
+__all__ = ["MATRIX_BYTES", "Need", "need_of"]
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; safetensors itself refuses a longer header."""
@@ -38,8 +37,15 @@ class Need:
         return self.weight_bytes + rows * tokens * self.token_bytes
 
 
-def need_of(place: Place, number_bytes: int) -> Need:
-    """Return what the checkpoint needs when each of its numbers takes `number_bytes` (4 fp32, 2 bf16)."""
+MATRIX_BYTES: Mapping[str, float] = {"int8": 1.0, "nf4": 0.52}
+"""A matrix's number in 8 bits, or in 4 with its scales (64 numbers share one, itself in 8 bits)."""
+
+
+def need_of(place: Place, number_bytes: int, matrix_bytes: float | None = None) -> Need:
+    """Return what the checkpoint needs when each of its numbers takes `number_bytes` (4 fp32, 2 bf16).
+
+    `matrix_bytes` is what a number of the layers' matrices takes, where they are held in fewer bits than the rest.
+    """
     config = json.loads((place.folder / "config.json").read_text(encoding="utf-8"))
     text = config.get("text_config") or config.get("llm_config") or config
     heads = int(text.get("num_attention_heads") or 1)
@@ -47,21 +53,24 @@ def need_of(place: Place, number_bytes: int) -> Need:
     groups = int(text.get("num_key_value_heads") or heads)
     layers = int(text.get("num_hidden_layers") or 0)
     files = [*place.folder.glob("*.safetensors"), *(place.adapter.glob("*.safetensors") if place.adapter else ())]
-    parameters = sum(_numbers(path) for path in sorted(files))
+    tensors = [tensor for path in sorted(files) for tensor in _tensors(path)]
+    parameters = sum(size for _, size, _ in tensors)
+    inner = sum(size for name, size, matrix in tensors if matrix and not any(part in name for part in _WHOLE))
+    spared = 0 if matrix_bytes is None else round(inner * (number_bytes - matrix_bytes))
     return Need(
         parameters=parameters,
-        weight_bytes=parameters * number_bytes,
+        weight_bytes=parameters * number_bytes - spared,
         token_bytes=2 * layers * groups * width * number_bytes,
         positions=int(text.get("max_position_embeddings") or 0),
     )
 
 
-def _numbers(path: Path) -> int:
-    """Return how many numbers a safetensors file holds."""
-    return sum(math.prod(tensor["shape"]) for tensor in _tensors(path))
+_WHOLE = ("embed", "lm_head")
+"""Parts of the names of matrices that stay as they are when the others are held in fewer bits."""
 
 
-def _tensors(path: Path) -> Iterator[Mapping[str, Any]]:
+def _tensors(path: Path) -> Iterator[tuple[str, int, bool]]:
+    """Yield each tensor of a safetensors file: its name, how many numbers it holds, whether it is a matrix."""
     with path.open("rb") as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
@@ -70,4 +79,6 @@ def _tensors(path: Path) -> Iterator[Mapping[str, Any]]:
         found = json.loads(header)
     except ValueError:
         raise ModelError(f"{path} is no safetensors file: its header does not read; fetch it again") from None
-    yield from (tensor for name, tensor in found.items() if name != "__metadata__")
+    for name, tensor in found.items():
+        if name != "__metadata__":
+            yield name, math.prod(tensor["shape"]), len(tensor["shape"]) == 2

@@ -28,12 +28,12 @@ from lookwise.models.scripted import check_scripted, open_scripted
 
 __all__ = ["ModelOptions", "Needs", "check_spec", "fingerprint", "is_remote", "open_model", "takes_pictures"]
 
-Dtype = Literal["float32", "bfloat16", "float16"]
+Dtype = Literal["float32", "bfloat16", "float16", "int8", "nf4"]
 
 _ENGINE = "hf/1"
 """Changes whenever the same weights would answer differently: prompt building, reading of options, stopping."""
 
-_DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16")
+_DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16", "float16", "int8", "nf4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class ModelOptions:
     """How a model is opened.
 
     `device` is "auto" (CUDA where there is one), "cpu" or "cuda[:n]"; `dtype` "auto" is float32 on a CPU and
-    bfloat16 on CUDA.  `batch_tokens` is the padded size of a batch; None lets the model choose.  For a model behind a
+    bfloat16 on CUDA; "int8" and "nf4" hold matrices in 8 and 4 bits and compute in these (needs bitsandbytes).
+    `batch_tokens` is the padded size of a batch; None lets the model choose.  For a model behind a
     server, `concurrency` is how many requests may be under way at most, and `budget` what may be spent.  `remote_code`
     is the user's permission to run the Python that comes with this very checkpoint.
     """

@@ -8,7 +8,6 @@ sees in tuning what it sees when it is asked.
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,10 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
-    BitsAndBytesConfig,
 )
 
 from lookwise.errors import ModelError
+from lookwise.models.hf.bits import held_in
 from lookwise.models.hf.families import sees_pictures
 from lookwise.models.hf.faults import FAULTS, cannot
 from lookwise.models.hf.own_code import loader
@@ -95,23 +94,11 @@ def _model(place: Place, sees: bool, settings: TuneSettings, quantization: Any |
 
 
 def _quantization(settings: TuneSettings) -> Any | None:
-    """Return how the base's matrices are held in fewer bits: 4-bit NormalFloat as QLoRA has it, or 8-bit integers."""
+    """Return how the base's matrices are held in fewer bits, if they are."""
     if not settings.quantized:
         return None
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ModelError(
-            f"quantized: {settings.quantized} needs the package bitsandbytes, which is not installed; "
-            "pip install bitsandbytes, or leave quantized out"
-        )
-    bits: Any = BitsAndBytesConfig  # untyped
-    if settings.quantized == "int8":
-        return bits(load_in_8bit=True)
-    return bits(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32,
-    )
+    compute = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
+    return held_in(settings.quantized, compute, "quantized")
 
 
 def _remember_less(model: Any) -> None:

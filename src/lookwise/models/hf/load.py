@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, Gene
 from transformers.utils import logging
 
 from lookwise.models.heads import is_tied, untie
+from lookwise.models.hf.bits import Bits, held_in
 from lookwise.models.hf.families import sees_pictures
 from lookwise.models.hf.faults import FAULTS, OWN_CODE_CURE, cannot
 from lookwise.models.hf.own_code import loader
@@ -35,8 +36,14 @@ class Loaded(NamedTuple):
     ends: frozenset[int]
 
 
-def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Loaded:
-    """Return the weights on their device, ready to be asked, with an adapter if the place names one."""
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def load_network(place: Place, device: torch.device, dtype: str) -> Loaded:
+    """Return the weights on their device, ready to be asked, with an adapter if the place names one.
+
+    `dtype` names a kind of number, or the bits that matrices are held in ("int8", "nf4").
+    """
     sees = sees_pictures(place.folder, place.spec, remote_code=place.remote_code)
     bars: Any = logging
     shown = bars.is_progress_bar_enabled()
@@ -46,14 +53,14 @@ def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Load
         kind, code = loader(place, AutoModelForImageTextToText if sees else AutoModelForCausalLM)
         model: Any = kind.from_pretrained(
             str(place.folder),
-            dtype=dtype,
             attn_implementation={"": "sdpa"},
             use_safetensors=True,
             local_files_only=True,
+            **_numbers(dtype, device),
             **code,
         )
         ends = _ends(model, place.folder)
-        model = model.to(device).eval()
+        model = (model.to(device) if dtype in _DTYPES else model).eval()
         if place.adapter is not None:
             model = _with_adapter(model, place.adapter)
     except FAULTS as error:
@@ -63,6 +70,15 @@ def load_network(place: Place, device: torch.device, dtype: torch.dtype) -> Load
         if shown:
             bars.enable_progress_bar()
     return Loaded(model.requires_grad_(False), ends)
+
+
+def _numbers(dtype: str, device: torch.device) -> dict[str, Any]:
+    """Return what weights are loaded as; quantised ones are made on their device, since they cannot be moved there."""
+    if dtype in _DTYPES:
+        return {"dtype": _DTYPES[dtype]}
+    computed = torch.float32 if device.type == "cpu" else torch.bfloat16
+    bits: Bits = "nf4" if dtype == "nf4" else "int8"
+    return {"dtype": computed, "quantization_config": held_in(bits, computed, "dtype"), "device_map": {"": device}}
 
 
 def _ends(model: Any, folder: Path) -> frozenset[int]:
@@ -85,7 +101,7 @@ def _with_adapter(model: Any, folder: Path) -> Any:
         # PEFT reads an attribute that transformers has renamed; harmless, and nothing that a user could mend.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         wrapped = PeftModel.from_pretrained(model, str(folder)).eval()
-    if next(model.parameters()).dtype != torch.float32:
+    if next(model.parameters()).dtype != torch.float32 or getattr(model, "is_quantized", False):
         return wrapped.get_base_model()
     before = _probe(wrapped)
     wrapped.merge_adapter()

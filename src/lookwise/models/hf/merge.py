@@ -23,7 +23,7 @@ __all__ = ["save_merged"]
 
 def save_merged(place: Place, folder: Path) -> None:
     """Write the checkpoint; it is loaded in float32 on the CPU, whatever it is asked on."""
-    model = load_network(place, torch.device("cpu"), torch.float32).model
+    model = load_network(place, torch.device("cpu"), "float32").model
     if any(".lora_" in name for name, _ in model.named_parameters()):
         raise ModelError(
             f"model {place.spec!r}: merging its adapter would change its answers; take the adapter alone (--adapter)"

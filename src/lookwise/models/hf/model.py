@@ -35,8 +35,6 @@ from lookwise.models.wire import media_of
 
 __all__ = ["HFModel"]
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
@@ -55,7 +53,7 @@ class HFModel:
         where = pick_device(device, place.spec)
         texts = load_texts(place)
         self._encoder = Encoder(texts, place.spec)
-        loaded = load_network(place, where, _DTYPES[dtype])
+        loaded = load_network(place, where, dtype)
         network = own_network(loaded.model, where, place.spec) if place.remote_code else Network(loaded.model, where)
         self._network: Network | None = network
         ends = (texts.tokenizer.eos_token_id, self._encoder.end_of_turn)
