@@ -66,6 +66,7 @@ def _predict(commands: Commands) -> None:
     one.add_argument("table", metavar="TABLE", help="CSV, JSONL or Parquet with the columns of the run's table")
     one.add_argument("--policy", metavar="POLICY", help="default: the policy that scored best on validation data")
     one.add_argument("--prompts", metavar="DIR", help="the run's folder of prompt files, if it is no more where it was")
+    one.add_argument("--remote-code", action="store_true", help="let a gate's verifier run the Python it came with")
     one.add_argument("--out", metavar="FILE", help="write CSV, JSONL or Parquet here instead of printing CSV")
     one.set_defaults(call=_call("predict"))
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from lookwise.errors import ModelError, RunError
+from lookwise.cli import parser
+from lookwise.commands.predict import predict
+from lookwise.errors import ModelError, RunError, UsageError
 from lookwise.pipeline.gate import open_gate
 from lookwise.pipeline.gate_card import card
 from lookwise.rows import Utility
@@ -82,6 +84,15 @@ def test_a_verifier_with_python_of_its_own_is_not_run_unasked(tmp_path: Path) ->
     sample = Sample("s", "ecommmmu", TASK, "test", (), (), (), None)
     with pytest.raises(ModelError, match=rf"Python of its own, .* read {tmp_path}/model, then permit it"):
         gate.judge([sample])
+    assert gate.options(remote_code=True).dtype == RECORD["model"]["dtype"]
+    assert gate.judge([sample], gate.options(remote_code=True)) == {"s": ()}, "permitted; it has nothing to look at"
+
+
+def test_a_run_is_given_no_permission_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: demo\n")
+    arguments = parser().parse_args(["predict", str(tmp_path), "rows.jsonl", "--remote-code"])
+    with pytest.raises(UsageError, match="a run keeps what its recipe permitted"):
+        predict(arguments)
 
 
 def test_the_card_says_how_good_it_is_and_what_looking_gains() -> None:

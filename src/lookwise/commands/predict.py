@@ -45,6 +45,8 @@ def _answered(arguments: argparse.Namespace) -> tuple[str, Rows]:
     run = Path(arguments.run)
     if not (run / "recipe.yaml").is_file():
         raise RunError(f"{run}: not a run folder (it has no recipe.yaml); give one that `lookwise run` has filled")
+    if arguments.remote_code:
+        raise UsageError("--remote-code permits the Python of a gate's verifier; a run keeps what its recipe permitted")
     recipe = config.load(str(run / "recipe.yaml"))
     prompts = Path(arguments.prompts) if arguments.prompts else None
     return "answer", answer(run, recipe, Path(arguments.table), arguments.policy, terminal_display(), prompts)
@@ -59,7 +61,8 @@ def _judged(arguments: argparse.Namespace) -> tuple[str, Rows]:
         raise UsageError(f"--policy {arguments.policy}: a gate has none; it says which picture to look at")
     if arguments.prompts is not None:
         raise UsageError(f"--prompts {arguments.prompts}: a gate brings its own words; leave it out")
-    return "probability", judged_table(Path(arguments.run), Path(arguments.table), terminal_display())
+    gate, table, code = Path(arguments.run), Path(arguments.table), arguments.remote_code
+    return "probability", judged_table(gate, table, terminal_display(), remote_code=code)
 
 
 def _csv(rows: Rows) -> bytes:

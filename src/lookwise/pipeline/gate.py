@@ -195,6 +195,10 @@ class Gate:
         ]
         return replace(self, threshold=threshold_at(looks, price * self.record["price"]["pictures_a_look"]))
 
+    def options(self, *, remote_code: bool = False) -> ModelOptions:
+        """Return how its verifier was opened when the gate was measured; the permission is whoever asks it to give."""
+        return ModelOptions(dtype=self.record["model"]["dtype"], remote_code=remote_code)
+
     def judge(
         self,
         samples: Sequence[Sample],
@@ -203,7 +207,7 @@ class Gate:
         display: Display | None = None,
     ) -> dict[str, tuple[Utility, ...]]:
         """Return, by sample id, a row with its probability for every candidate that all of its products have."""
-        options = options or ModelOptions(dtype=self.record["model"]["dtype"])
+        options = options or self.options()
         self._check_permission(options)
         unknown = next((s.task for s in samples if s.task not in self.tasks), None)
         if unknown is not None:
@@ -224,7 +228,7 @@ class Gate:
             raise ModelError(
                 f"{self.folder}: its verifier answers by Python of its own, which is not run unasked; read "
                 f"{self.folder / 'model' if merged else self.record['model']['base']}, then permit it: "
-                "judge(samples, ModelOptions(remote_code=True))"
+                "`lookwise predict --remote-code`, or judge(samples, gate.options(remote_code=True))"
             )
 
     def choose(self, judged: Mapping[str, Sequence[Utility]]) -> dict[str, tuple[int, ...]]:

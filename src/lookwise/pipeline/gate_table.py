@@ -23,15 +23,17 @@ from lookwise.sources.rejected import Rejected
 __all__ = ["judged_table"]
 
 
-def judged_table(folder: Path, table: Path, display: Display | None = None) -> list[dict[str, Any]]:
-    """Return a gate's word on every row."""
+def judged_table(
+    folder: Path, table: Path, display: Display | None = None, *, remote_code: bool = False
+) -> list[dict[str, Any]]:
+    """Return a gate's word on every row; `remote_code` permits a verifier's own Python to run."""
     gate = open_gate(folder)
     rows = list(_rows(gate, table))
     samples = [row for row in rows if isinstance(row, Sample)]
     if not samples:
         why = f"; the first row: {rows[0].reason}" if rows and isinstance(rows[0], Rejected) else ""
         raise DataError(f"{table}: no row that this gate can judge{why}")
-    judged = gate.judge(samples, display=display)
+    judged = gate.judge(samples, gate.options(remote_code=remote_code), display=display)
     chosen = gate.choose(judged)
     return [
         _rejected(row) if isinstance(row, Rejected) else _record(row, judged[row.id], bool(chosen[row.id]))
