@@ -55,3 +55,23 @@ def test_nothing_scored_is_no_difference(tmp_path: Path, capsys: pytest.CaptureF
     assert "none n=0" in line
     assert "*" not in line
     assert main(["compare", str(tmp_path / "none"), str(tmp_path / "b")]) == 1
+
+
+def test_the_subsets_of_a_benchmark_are_compared_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = "prompts: tiny\nreaders: zero-shot\ndata: bazaar\nbenchmark: ecommmmu\npolicies: [none]\n"
+    for name, reader in (("a", "first"), ("b", "no")):
+        recipe = tmp_path / f"{name}.yaml"
+        recipe.write_text(
+            f"name: {name}\ntasks: [answerability_prediction]\nreader: 'scripted:{reader}'\n{made}resamples: 20\n"
+        )
+        assert main(["run", str(recipe), "--out", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    whole, part = (
+        [row for row in found if row["split"] == "test" and bool(row["subset"]) == one] for one in (False, True)
+    )
+    assert len(whole) == len(part) == 1
+    assert 0 < part[0]["n"] < whole[0]["n"]
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert f"test, {part[0]['subset']} " in capsys.readouterr().out

@@ -51,11 +51,15 @@ def compare(arguments: argparse.Namespace) -> int:
     say(f"a = {arguments.run_a}, b = {arguments.run_b}; a - b with its 95 % interval, paired on shared samples")
     for row in differences:
         say(
-            f"{row['task']} {row['split']} {row['metric']} [{row['reader']} | {row['policy']}] {_size(row)} "
+            f"{row['task']} {_part(row)} {row['metric']} [{row['reader']} | {row['policy']}] {_size(row)} "
             f"n={row['n']} only a right {row['only_a']}, only b right {row['only_b']}, {_chance(row['p_holm'])}"
         )
     say("* interval clear of zero; p is the exact McNemar test, corrected for the number of rows (Holm)")
     return 0
+
+
+def _part(row: Mapping[str, Any]) -> str:
+    return f"{row['split']}, {row['subset']}" if row["subset"] else str(row["split"])
 
 
 def _size(row: Mapping[str, Any]) -> str:

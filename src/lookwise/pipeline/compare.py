@@ -25,7 +25,8 @@ from lookwise.task import Rule, Task
 
 __all__ = ["compare_runs"]
 
-_Key = tuple[str, str, str, str, str]
+_Key = tuple[str, str, str, str, str, str | None]
+"""Task, split, policy, training, what was tuned on, and the subset (None: all samples)."""
 
 
 def compare_runs(run_a: Path, run_b: Path, recipe: Recipe) -> list[dict[str, Any]]:
@@ -61,10 +62,17 @@ def _rows(run: Path, stage: str, kind: type[Any]) -> list[Any]:
 
 
 def _groups(run: Path, samples: dict[str, Sample]) -> dict[_Key, list[Prediction]]:
-    groups: dict[_Key, list[Prediction]] = {}
+    """Return the predictions to compare together; those of the subsets that a benchmark declares come last, again."""
+    whole: dict[_Key, list[Prediction]] = {}
+    parts: dict[_Key, list[Prediction]] = {}
     for row in _rows(run, "predictions", Prediction):
-        groups.setdefault((row.task, row.split, row.policy, row.training, row.tuned_on), []).append(row)
-    return groups
+        group = (row.task, row.split, row.policy, row.training, row.tuned_on)
+        whole.setdefault((*group, None), []).append(row)
+        sample = samples.get(row.sample_id)
+        benchmark = BENCHMARKS.get(row.task.split("/")[0])
+        if sample and sample.subset and benchmark and sample.subset in benchmark.subsets:
+            parts.setdefault((*group, sample.subset), []).append(row)
+    return whole | parts
 
 
 def _difference(
@@ -75,12 +83,13 @@ def _difference(
     b: Iterable[Prediction],
     rule: Rule,
 ) -> dict[str, Any]:
-    task, split, policy, training, tuned_on = key
+    task, split, policy, training, tuned_on, subset = key
     declared = tasks[task]
     result = compare_predictions(tasks, samples, a, b, rule=rule)
     return {
         "task": task,
         "split": split,
+        "subset": subset,
         "policy": policy,
         "reader": f"tuned on {tuned_on}" if tuned_on else training,
         "metric": declared.metrics[0].name,
