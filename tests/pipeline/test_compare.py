@@ -62,7 +62,8 @@ def test_the_subsets_of_a_benchmark_are_compared_as_well(tmp_path: Path, capsys:
     for name, reader in (("a", "first"), ("b", "no")):
         recipe = tmp_path / f"{name}.yaml"
         recipe.write_text(
-            f"name: {name}\ntasks: [answerability_prediction]\nreader: 'scripted:{reader}'\n{made}resamples: 20\n"
+            f"name: {name}\ntasks: [answerability_prediction]\nreader: 'scripted:{reader}'\n"
+            f"{made}resamples: 20\nsamples_test: 60\n"
         )
         assert main(["run", str(recipe), "--out", str(tmp_path / name)]) == 0
     capsys.readouterr()
