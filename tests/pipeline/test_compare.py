@@ -57,6 +57,21 @@ def test_nothing_scored_is_no_difference(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["compare", str(tmp_path / "none"), str(tmp_path / "b")]) == 1
 
 
+@pytest.mark.parametrize("record", ["[1, 2]", '{"state": 3}', "{}", '{"state": "running"}'])
+def test_a_record_of_another_shape_is_named(record: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(record)
+        (tmp_path / name / "recipe.yaml").write_text("name: demo\n")
+    for command in (["compare", *(str(tmp_path / n) for n in "ab")], ["predict", str(tmp_path / "a"), "x.csv"]):
+        assert main(command) == 1
+        said = capsys.readouterr().err
+        assert "unexpected" not in said
+        assert "no record of a run" in said or "no finished" in said or "not a finished run" in said
+    assert main(["gate", str(tmp_path / "a"), str(tmp_path / "g")]) == 1
+    assert "unexpected" not in capsys.readouterr().err
+
+
 def test_the_subsets_of_a_benchmark_are_compared_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = "prompts: tiny\nreaders: zero-shot\ndata: bazaar\nbenchmark: ecommmmu\npolicies: [none]\n"
     for name, reader in (("a", "first"), ("b", "no")):

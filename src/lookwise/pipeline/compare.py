@@ -19,7 +19,7 @@ from lookwise.metrics.statistics import holm
 from lookwise.pipeline.data import open_data
 from lookwise.recipe import Recipe
 from lookwise.rows import Prediction
-from lookwise.runs.store import is_complete, read_json, read_rows
+from lookwise.runs.store import is_complete, read_record, read_rows
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
 
@@ -56,7 +56,7 @@ def _check_shared(run_a: Path, run_b: Path, ours: dict[str, Sample], theirs: dic
 def _rows(run: Path, stage: str, kind: type[Any]) -> list[Any]:
     folder = run / "rows" / stage
     if not is_complete(folder):
-        state = read_json(run / "run.json")["state"] if (run / "run.json").exists() else "no run there"
+        state = read_record(run).get("state", "no run there")
         raise RunError(f"{run}: no finished {stage} ({state}); give the folder of a finished run")
     return read_rows(folder, kind)
 

@@ -40,7 +40,7 @@ from lookwise.recipe import Recipe
 from lookwise.runs.ledger import Ledger
 from lookwise.runs.lock import RunLock
 from lookwise.runs.replies import ReplyStore
-from lookwise.runs.store import read_json, write_json_atomic
+from lookwise.runs.store import read_record, write_json_atomic
 from lookwise.stages.evidence import parse_policy
 
 __all__ = ["STEPS", "Asked", "check_names", "run"]
@@ -101,7 +101,7 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
     with RunLock(folder):
         _same_recipe(folder, recipe_text)
         data = open_data(recipe, folder, asked.prompts)
-        state = _state(folder)
+        state = read_record(folder)
         finished = state.get("state") == "done" and (folder / "scores.json").exists()  # who deletes it scores anew
         if finished and not asked.only and not asked.until:
             return False
@@ -151,11 +151,6 @@ def _same_recipe(folder: Path, text: str) -> None:
         temporary.replace(path)
     elif path.read_text(encoding="utf-8") != text:
         raise RunError(f"{folder} was made by another recipe (see its recipe.yaml); choose another --out, or delete it")
-
-
-def _state(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
-    return read_json(path) if path.exists() else {}
 
 
 def _begin(folder: Path, recipe: Recipe, data: Data, state: Mapping[str, Any], prompts: Path | None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from lookwise.pipeline.wording import check_wording, open_as_asked
 from lookwise.prompt import Prompt
 from lookwise.recipe import Recipe
 from lookwise.rows import Utility
-from lookwise.runs.files import read_json, write_bytes_atomic, write_json_atomic
+from lookwise.runs.files import read_json, read_record, write_bytes_atomic, write_json_atomic
 from lookwise.runs.ledger import Ledger
 from lookwise.runs.replies import ReplyStore
 from lookwise.sample import Sample
@@ -68,7 +68,7 @@ def export_gate(
 
     `price` is that of one picture shown to the reader, in right answers; None keeps the run's own threshold.
     """
-    record = read_json(run / "run.json") if (run / "run.json").is_file() else {}
+    record = read_record(run)
     if record.get("state") != "done":
         raise RunError(f"{run}: not a finished run ({record.get('state', 'no run.json')}); run its recipe to the end")
     if not recipe.predicts:

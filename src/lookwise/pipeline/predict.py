@@ -29,7 +29,7 @@ from lookwise.rows import Evidence, Prediction, Utility
 from lookwise.runs.ledger import Ledger
 from lookwise.runs.lock import RunLock
 from lookwise.runs.replies import ReplyStore
-from lookwise.runs.store import is_complete, read_json
+from lookwise.runs.store import is_complete, read_json, read_record
 from lookwise.sample import Sample
 from lookwise.sources import ecommmmu, mmecinstruct
 from lookwise.sources.rejected import Rejected
@@ -55,7 +55,7 @@ def predict(
 
     `prompts` is the folder of prompt files that the run was given, where run.json does not say it or it has moved.
     """
-    record = read_json(run / "run.json") if (run / "run.json").is_file() else {}
+    record = read_record(run)
     if record.get("state") != "done":
         state = record.get("state", "no run.json")
         raise RunError(f"{run}: not a finished run ({state}); run its recipe to the end first")

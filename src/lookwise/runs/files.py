@@ -13,7 +13,7 @@ from typing import Any
 
 from lookwise.errors import RunError
 
-__all__ = ["read_json", "write_bytes_atomic", "write_json_atomic"]
+__all__ = ["read_json", "read_record", "write_bytes_atomic", "write_json_atomic"]
 
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:
@@ -33,6 +33,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read as JSON ({error}); delete it and give the command again") from error
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """Return what run.json says of a run, nothing where there is none; RunError when it is no run's record."""
+    path = run / "run.json"
+    found = read_json(path) if path.is_file() else {}
+    if not isinstance(found, dict) or not isinstance(found.get("state", ""), str):
+        raise RunError(f"{path} is no record of a run; give the folder of a run, or delete the file and run again")
+    return found
 
 
 def write_json_atomic(path: Path, value: object) -> None:

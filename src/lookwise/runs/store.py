@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lookwise.errors import RunError
-from lookwise.runs.files import read_json, write_bytes_atomic, write_json_atomic
+from lookwise.runs.files import read_json, read_record, write_bytes_atomic, write_json_atomic
 from lookwise.runs.schema import from_table, schema_of, to_record
 from lookwise.sample import FieldValue, Sample, Visual
 
@@ -29,6 +29,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "is_complete",
     "read_json",
+    "read_record",
     "read_rows",
     "write_json_atomic",
     "write_rows",
