@@ -154,7 +154,7 @@ def test_photos_weigh_nothing_and_only_answers_weigh_fully(looks: list[Look]) ->
     told = set()
     for look in looks[:100]:
         row = rows.look(look)
-        assert len(row.ids) == len(row.weights) == len(row.agrees)
+        assert len(row.ids) == len(row.weights) == len(row.agrees) == len(row.names)
         places = [i for i, token in enumerate(row.ids) if token == image]
         assert len(places) == PLACES * len(look.photos)
         assert {row.weights[i] for i in places} == {0.0}
@@ -167,7 +167,7 @@ def test_photos_weigh_nothing_and_only_answers_weigh_fully(looks: list[Look]) ->
     assert told == {IGNORED, 0, 1, 2}
 
 
-def test_a_place_agrees_with_the_photos_before_it() -> None:
+def test_a_place_agrees_with_the_photos_before_it_and_knows_its_photos_name() -> None:
     tokenizer = build_tokenizer()
     views = [View("mug", "red", "striped", 2, "star", "intact"), View("mug", "blue", None, None, None, None)]
     album = Album(views)
@@ -180,6 +180,8 @@ def test_a_place_agrees_with_the_photos_before_it() -> None:
     second = [a for a, token in zip(row.agrees, row.ids, strict=True) if token == image][PLACES:]
     meant = dict(zip(slot_words(album.views[1]), second, strict=True))
     assert meant == {"blue": 2, "mug": 1, "hidden": IGNORED}
+    named = [n for n, token in zip(row.names, row.ids, strict=True) if token == image]
+    assert tokenizer.convert_ids_to_tokens(named) == ["one"] * PLACES + ["two"] * PLACES
 
 
 def test_questions_have_known_words_and_are_no_tasks(looks: list[Look]) -> None:

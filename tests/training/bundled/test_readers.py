@@ -10,9 +10,10 @@ import torch
 import lookwise
 from lookwise.bazaar.lexicon import FAMILIES, HELD_OUT
 from lookwise.training.bundled import seeds
-from lookwise.training.bundled.instructions import draw_episode
+from lookwise.training.bundled.contexts import Line
+from lookwise.training.bundled.instructions import Episode, Turn, draw_episode
 from lookwise.training.bundled.muon import orthogonalise
-from lookwise.training.bundled.reader_card import load, measure
+from lookwise.training.bundled.reader_card import load, measure, measure_named
 from lookwise.training.bundled.readers import SIZES, train_reader
 from lookwise.training.bundled.rows import IGNORED, Rows, pad
 from lookwise.training.bundled.tokens import build_tokenizer
@@ -59,7 +60,7 @@ def test_only_answers_weigh_fully_and_agreement_marks_stating_words() -> None:
     for _ in range(50):
         episode = draw_episode(rng, (2, 3))
         row = rows.episode(episode)
-        assert len(row.ids) == len(row.weights) == len(row.agrees)
+        assert len(row.ids) == len(row.weights) == len(row.agrees) == len(row.names)
         spoken = tokenizer.decode([i for i, w in zip(row.ids, row.weights, strict=True) if w == 1.0])
         answers = " ".join(f"{turn.answer} <|end|>" for turn in episode.turns)
         assert spoken.replace(" ", "") == answers.replace("\n", "|").replace(" ", "")
@@ -68,8 +69,24 @@ def test_only_answers_weigh_fully_and_agreement_marks_stating_words() -> None:
     repeated = rows.repeated(rng)
     half = (len(repeated.ids) - 2) // 2
     assert repeated.ids[1 : half + 1] == repeated.ids[half + 1 : -1]
-    ids, weights, agrees = pad([repeated, rows.told(rng)])
-    assert ids.shape == weights.shape == agrees.shape
+    ids, weights, agrees, names = pad([repeated, rows.told(rng)])
+    assert ids.shape == weights.shape == agrees.shape == names.shape
+
+
+def test_a_word_is_told_the_name_of_its_line_and_an_answer_that_of_the_line_asked_about() -> None:
+    tokenizer = build_tokenizer()
+    lines = (Line("photo one", "red mug", {}), Line("photo two", "blue mug", {}), Line("title", "mug", {}))
+    row = Rows(tokenizer).episode(
+        Episode(
+            lines,
+            (Turn("find", "photo two: colour?", "blue", "photo two"), Turn("who", "where is red said?", "photo one")),
+        )
+    )
+    named = [(tokenizer.decode([i]), tokenizer.decode([n])) for i, n in zip(row.ids, row.names, strict=True) if n >= 0]
+    assert [pair for pair in named if pair[0] not in "|"] == [
+        ("red", "one"), ("mug", "one"), ("blue", "two"), ("mug", "two"), ("mug", "title"),
+        ("<|assistant|>", "two"),
+    ]  # fmt: skip
 
 
 def test_orthogonalise_brings_singular_values_near_one() -> None:
@@ -92,3 +109,9 @@ def test_a_stored_reader_is_what_its_card_says(name: str) -> None:
             share, n = card[key][kind]
             assert n > 100
             assert found[kind][0] == pytest.approx(share, abs=0.2), (kind, found[kind])
+    named = measure_named(model, tokenizer, seeds.evaluation_seed(7), 60)
+    assert {asked: share for asked, (share, _) in named.items()} == pytest.approx(
+        {asked: share for asked, (share, _) in card["named"].items()}, abs=0.2
+    )
+    if name == "reader-s":
+        assert min(share for share, _ in named.values()) > 0.7, "one of four lines, for the most part the named one"

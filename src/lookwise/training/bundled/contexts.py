@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lookwise.bazaar import words
-from lookwise.bazaar.lexicon import VALUE_WORDS
+from lookwise.bazaar.lexicon import NUMBERS, VALUE_WORDS
 from lookwise.bazaar.world import (
     MARKS,
     OUT_OF_DOMAIN,
@@ -28,15 +28,20 @@ from lookwise.bazaar.world import (
 
 __all__ = [
     "ATTRIBUTES",
+    "COUNTED",
+    "CROWDS",
     "LAYOUTS",
+    "LETTERS",
     "Line",
     "Value",
     "agreement",
     "all_worlds",
+    "draw_crowd",
     "draw_facts",
     "draw_line",
     "draw_lines",
     "implied",
+    "lettered",
     "variant",
 ]
 
@@ -131,8 +136,18 @@ def draw_line(name: str, product: Product, world: World, rng: random.Random, fam
     return Line(name, say(facts, rng, family), facts)
 
 
-def draw_lines(world: World, rng: random.Random, families: Sequence[str]) -> tuple[Line, ...]:
+LETTERS = "abcdefghijklmnopqrst"
+COUNTED = (*NUMBERS, "five", "six")
+CROWDS = 0.3
+"""Of contexts: many lines, each about a product of its own.  Where lines are about one thing nearly always, a reader
+learns to find a value anywhere instead of in the line that is named."""
+_CROWD = (2, 5)
+
+
+def draw_lines(world: World, rng: random.Random, families: Sequence[str], crowds: float = CROWDS) -> tuple[Line, ...]:
     """Draw a context: lines about one product, or about products that differ a little or altogether."""
+    if crowds and rng.random() < crowds:
+        return draw_crowd(world, rng, families)
     layout = rng.choice(LAYOUTS)
     product = draw_product(world, rng)
     lines = []
@@ -142,6 +157,41 @@ def draw_lines(world: World, rng: random.Random, families: Sequence[str]) -> tup
         lines.append(draw_line(name, product, world, rng, rng.choice(families)))
         product = variant(product, world, rng)
     return tuple(lines)
+
+
+def draw_crowd(world: World, rng: random.Random, families: Sequence[str]) -> tuple[Line, ...]:
+    """Draw lines about products of which each differs from the last in most, or shares nothing with it."""
+    numbers = range(rng.randint(*_CROWD))
+    kind = rng.choice(("photo", "pair", "history", "kinds"))
+    if kind == "photo":
+        names = [f"photo {COUNTED[i]}" for i in numbers]
+    elif kind == "pair":
+        names = [f"{thing} {COUNTED[i]}" for i in numbers[:2] for thing in ("item", "photo")]
+    elif kind == "history":
+        names = [*(words.ordinal(i + 1) for i in numbers), "item"]
+    else:
+        names = rng.sample(("title", "query", "photo", "review", "document"), len(numbers))
+    product = draw_product(world, rng)
+    lines = []
+    for name in names:
+        lines.append(_numbered(name, product, world, rng, rng.choice(families)))
+        other = draw_product(world, rng)
+        kept = {a: product.get(a) for a in ATTRIBUTES if a not in ("category", "material") and rng.random() < 0.15}
+        product = replace(other, **kept)  # type: ignore[arg-type]
+    return tuple(lines)
+
+
+def lettered(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Return the lines with letters for names, as options have them."""
+    return tuple(replace(line, name=LETTERS[i]) for i, line in enumerate(lines))
+
+
+def _numbered(name: str, product: Product, world: World, rng: random.Random, family: str) -> Line:
+    """Draw a line of this name; an ordinal names a bought item."""
+    if not name[0].isdigit():
+        return draw_line(name, product, world, rng, family)
+    facts = draw_facts(product, rng.choice((0.25, 0.45)), rng)
+    return Line(name, words.history_item(1, facts, rng, family).split(": ", 1)[1], facts)
 
 
 def agreement(earlier: Sequence[Line], line: Line, word: str) -> int | None:

@@ -10,36 +10,51 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookwise.bazaar import words
 from lookwise.bazaar.lexicon import NUMBERS, VALUE_WORDS
 from lookwise.bazaar.world import COMPANIONS, DEPARTMENTS, MARKS, World, department, draw_product
 from lookwise.training.bundled.contexts import (
     ATTRIBUTES,
+    CROWDS,
     LAYOUTS,
+    LETTERS,
     Line,
     Value,
     all_worlds,
+    draw_crowd,
     draw_facts,
     draw_line,
     draw_lines,
     implied,
+    lettered,
 )
 
-__all__ = ["Episode", "Turn", "ask", "asked_as", "draw_episode", "fixed_words", "plain_text"]
+__all__ = [
+    "FINDING",
+    "Episode",
+    "Turn",
+    "ask",
+    "ask_crowd",
+    "asked_as",
+    "draw_episode",
+    "draw_finds",
+    "fixed_words",
+    "plain_text",
+]
 
-LETTERS = "abcdefghijklmnopqrst"
 _ASKED_AS: Mapping[str, tuple[str, ...]] = {"mark": ("mark", "brand", "logo"), "count": ("pack", "count")}
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and its answer; `kind` names the sort of question."""
+    """One question and its answer; `kind` names the sort of question, `about` the line that alone it is about."""
 
     kind: str
     question: str
     answer: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,7 @@ _WHO = ("which line says {word}?", "where is {word} said?")
 _OPTION_NAMES = ("which option names {word}?", "find the option with {word}", "{word}: which letter?")
 _OPTION_LIKE = ("which option has the {asked} of the {line}?", "find the option with the same {asked} as the {line}")
 _OPTION_AGREES = ("which option agrees best with the {line}?", "find the option that repeats the {line}")
+_ENDINGS = ("", " answer with the letter")
 _COPY = ("repeat the {line}", "say the {line} again")
 _DEPARTMENT = ("to which department does {word} belong?", "{word}: department?")
 _LINK = ("which mark has the brand {word}?", "mark of {word}?")
@@ -129,7 +145,7 @@ def _ask_find(lines: Sequence[Line], rng: random.Random) -> Turn:
     known = [a for a in ATTRIBUTES if a in line.facts]
     attribute = rng.choice(known) if known and rng.random() < 0.8 else rng.choice(ATTRIBUTES)
     asked = asked_as(attribute, rng)
-    return Turn("find", rng.choice(_FIND).format(asked=asked, line=line.name), _said(attribute, asked, line))
+    return Turn("find", rng.choice(_FIND).format(asked=asked, line=line.name), _said(attribute, asked, line), line.name)
 
 
 def _verdict(one: Line, two: Line, attributes: Sequence[str]) -> int:
@@ -183,14 +199,15 @@ def _ask_says(lines: Sequence[Line], rng: random.Random) -> Turn:
     line = rng.choice(lines)
     attribute, value, word = _any_word(line, rng)
     question = rng.choice(_SAYS).format(line=line.name, word=word)
-    return _judged(question, 0 if line.facts.get(attribute) == value else 1, "says", rng)
+    turn = _judged(question, 0 if line.facts.get(attribute) == value else 1, "says", rng)
+    return replace(turn, about=line.name)
 
 
 def _ask_list(lines: Sequence[Line], rng: random.Random) -> Turn:
     """Every value of a line: as dense a lesson in finding as its length allows."""
     line = rng.choice(lines)
     answer = " ".join(f"{a} {_said(a, a, line)}" for a in ATTRIBUTES)
-    return Turn("list", rng.choice(_LIST).format(line=line.name), answer)
+    return Turn("list", rng.choice(_LIST).format(line=line.name), answer, line.name)
 
 
 def _ask_table(lines: Sequence[Line], rng: random.Random) -> Turn:
@@ -217,7 +234,7 @@ def _ask_who(lines: Sequence[Line], rng: random.Random) -> Turn:
 
 def _ask_copy(lines: Sequence[Line], rng: random.Random) -> Turn:
     line = rng.choice(lines)
-    return Turn("copy", rng.choice(_COPY).format(line=line.name), line.text)
+    return Turn("copy", rng.choice(_COPY).format(line=line.name), line.text, line.name)
 
 
 def _ask_knowledge(_lines: Sequence[Line], rng: random.Random) -> Turn:
@@ -260,7 +277,9 @@ def ask(lines: Sequence[Line], rng: random.Random, dense: bool) -> Turn:
 # -- lettered options ------------------------------------------------------------------------------------------------
 
 
-def _options_episode(world: World, rng: random.Random, families: Sequence[str], questions: int) -> Episode:
+def _options_episode(
+    world: World, rng: random.Random, families: Sequence[str], questions: int, crowds: float
+) -> Episode:
     """Lines of lettered options beside one described product; find the letter by a word, a value or the best match."""
     family = rng.choice(families)
     product = draw_product(world, rng)
@@ -277,12 +296,12 @@ def _options_episode(world: World, rng: random.Random, families: Sequence[str], 
         facts.insert(rng.randrange(count), draw_facts(product, 0.5, rng))
         texts = [words.history_item(1, f, rng, family).split(": ", 1)[1] for f in facts]
     lines = tuple(Line(LETTERS[i], text, f) for i, (text, f) in enumerate(zip(texts, facts, strict=True)))
-    turns = tuple(_ask_option(line, lines, rng) for _ in range(questions))
+    turns = tuple(_ask_option(line, lines, rng, crowds) for _ in range(questions))
     return Episode((line, *lines), turns)
 
 
-def _ask_option(line: Line, options: Sequence[Line], rng: random.Random) -> Turn:
-    ending = rng.choice(("", " answer with the letter"))
+def _ask_option(line: Line, options: Sequence[Line], rng: random.Random, crowds: float) -> Turn:
+    ending = rng.choice(_ENDINGS)
     likely = [a for a in ATTRIBUTES if a in line.facts and a != "category" and any(a in o.facts for o in options)]
     if likely and rng.random() < 0.4:
         attribute = rng.choice(likely)
@@ -292,7 +311,12 @@ def _ask_option(line: Line, options: Sequence[Line], rng: random.Random) -> Turn
     if len(options[0].facts) > 1 and rng.random() < 0.5:
         question = rng.choice(_OPTION_AGREES).format(line=line.name)
         return Turn("option", question + ending, max(options, key=lambda o: _overlap(o, line)).name)
-    target = rng.choice(options)
+    return _ask_named(rng.choice(options), options, rng, None if crowds else ending)
+
+
+def _ask_named(target: Line, options: Sequence[Line], rng: random.Random, ending: str | None = None) -> Turn:
+    """Ask which option names a value of this one; the ending is drawn where none is given."""
+    ending = rng.choice(_ENDINGS) if ending is None else ending
     attribute = rng.choice(list(target.facts) or ["category"])
     value = target.facts.get(attribute, "mug")
     first = next((o.name for o in options if o.facts.get(attribute) == value), "none")
@@ -309,16 +333,50 @@ def _overlap(option: Line, line: Line) -> float:
 
 
 _OPTIONS_SHARE = 0.2
+FINDING = (0.4, 0.4)
+"""Of contexts for finding: those whose lines are options; of their questions: those from the value to the line."""
 
 
-def draw_episode(rng: random.Random, questions: tuple[int, int], families: Sequence[str] = words.FAMILIES) -> Episode:
-    """Draw a context and, from the fewest to the most, questions about it."""
+def draw_episode(
+    rng: random.Random,
+    questions: tuple[int, int],
+    families: Sequence[str] = words.FAMILIES,
+    crowds: float = CROWDS,
+) -> Episode:
+    """Draw a context and, from the fewest to the most, questions about it; `crowds` is the share of unlike lines."""
     world = all_worlds()
     count = rng.randint(*questions)
     if rng.random() < _OPTIONS_SHARE:
-        return _options_episode(world, rng, families, count)
-    lines = draw_lines(world, rng, families)
+        return _options_episode(world, rng, families, count, crowds)
+    lines = draw_lines(world, rng, families, crowds)
     return Episode(lines, tuple(ask(lines, rng, count > 2) for _ in range(count)))
+
+
+def draw_finds(
+    rng: random.Random,
+    questions: tuple[int, int],
+    families: Sequence[str] = words.FAMILIES,
+    shares: tuple[float, float] = FINDING,
+) -> Episode:
+    """Draw many lines about unlike products and questions for a value in one of them; `shares` as FINDING has them."""
+    lines = draw_crowd(all_worlds(), rng, families)
+    options = rng.random() < shares[0]
+    if options:
+        lines = lettered(lines)
+    asker = _ask_option_named if options else _ask_who
+    count = rng.randint(*questions)
+    return Episode(lines, tuple(ask_crowd(lines, rng, shares[1], asker) for _ in range(count)))
+
+
+def ask_crowd(
+    lines: Sequence[Line], rng: random.Random, backwards: float = FINDING[1], asker: _Asker = _ask_who
+) -> Turn:
+    """Return a question for what one of the lines, by its name, says; at times (`asker`) which of them says a thing."""
+    return asker(lines, rng) if rng.random() < backwards else _ask_find(lines, rng)
+
+
+def _ask_option_named(lines: Sequence[Line], rng: random.Random) -> Turn:
+    return _ask_named(rng.choice(lines), lines, rng)
 
 
 def plain_text(rng: random.Random) -> str:

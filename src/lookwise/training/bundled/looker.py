@@ -27,7 +27,7 @@ import lookwise
 from lookwise.bazaar.world import View
 from lookwise.training.bundled.captioner import new_processor, optimizer_of, pixels_of, take_steps
 from lookwise.training.bundled.looks import LookRows, draw_look
-from lookwise.training.bundled.readers import MIDDLE, Agreement, optimizers_of, rate_at
+from lookwise.training.bundled.readers import Lessons, optimizers_of, rate_at
 from lookwise.training.bundled.rows import Row, pad
 from lookwise.training.bundled.seeds import training_seed
 from lookwise.training.bundled.shots import PLACES, Album, shots, slot_words
@@ -184,9 +184,9 @@ def _batches(album: Album, tokenizer: Any, plan: Plan, seed: int) -> Iterator[li
             yield pool[i * plan.word_batch : (i + 1) * plan.word_batch]
 
 
-def _losses(model: Any, side: Agreement, told: Tensor, drawn: list[_Drawn]) -> tuple[Tensor, Tensor]:
-    """Return the language-modelling loss (nats per weighted token) and that of the agreement head."""
-    ids, weights, agrees = pad([row for row, _ in drawn])
+def _losses(model: Any, side: Lessons, told: Tensor, drawn: list[_Drawn]) -> tuple[Tensor, Tensor]:
+    """Return the language-modelling loss (nats per weighted token) and that of the thrown away lessons."""
+    ids, weights, agrees, names = pad([row for row, _ in drawn])
     language = model.model.language_model
     embedded = language.embed_tokens(ids)
     photos = [number for _, numbers in drawn for number in numbers]
@@ -197,12 +197,12 @@ def _losses(model: Any, side: Agreement, told: Tensor, drawn: list[_Drawn]) -> t
     keep = weights[:, 1:] > 0
     each = nn.functional.cross_entropy(model.lm_head(hidden[keep]), ids[:, 1:][keep], reduction="none")
     chosen = weights[:, 1:][keep]
-    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states[MIDDLE], agrees)
+    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states, _vectors(model), agrees, names)
 
 
 def _words(model: Any, tokenizer: Any, told: Tensor, album: Album, plan: Plan, seed: int, say: Say | None) -> None:
     language = model.model.language_model
-    side = Agreement(language.config.hidden_size)
+    side = Lessons(language.config.hidden_size)
     optimizers = optimizers_of(language, side, plan.word_rate)
     started, recent = time.monotonic(), torch.zeros(2)
     for step, drawn in enumerate(_batches(album, tokenizer, plan, seed)):

@@ -110,7 +110,7 @@ def measure_looks(
     asked: Counter[str] = Counter()
     for start in range(0, looks, _BATCH):
         drawn = [draw_look(album, rng, _ONE, families) for _ in range(min(_BATCH, looks - start))]
-        ids, weights, _agrees = pad([rows.look(look) for look in drawn])
+        ids, weights, *_ = pad([rows.look(look) for look in drawn])
         best = model(input_ids=ids, pixel_values=_pixels(raw, drawn), use_cache=False).logits[:, :-1].argmax(-1)
         good = best == ids[:, 1:]
         for i, look in enumerate(drawn):

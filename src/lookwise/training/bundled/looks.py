@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookwise.bazaar import words
-from lookwise.bazaar.lexicon import NUMBERS, VALUE_WORDS
+from lookwise.bazaar.lexicon import VALUE_WORDS
 from lookwise.bazaar.world import VISIBLE, Product, View, draw_product
 from lookwise.benchmarks.utility import JUDGEMENTS, line_of, utility_label
 from lookwise.training.bundled.contexts import (
     ATTRIBUTES,
+    COUNTED,
     Line,
     agreement,
     all_worlds,
@@ -27,7 +28,7 @@ from lookwise.training.bundled.contexts import (
     draw_line,
     variant,
 )
-from lookwise.training.bundled.instructions import Episode, Turn, ask, asked_as, draw_episode
+from lookwise.training.bundled.instructions import Episode, Turn, ask, ask_crowd, asked_as, draw_episode
 from lookwise.training.bundled.rows import IGNORED, Row, Rows
 from lookwise.training.bundled.shots import PLACES, Album, slot_words
 
@@ -35,8 +36,9 @@ __all__ = ["Look", "LookRows", "draw_look", "photo_names"]
 
 _SINGLE: tuple[tuple[str, ...], ...] = ((), ("title",), ("title",), ("query", "title"), ("document",), ("review",))
 _TEXTS = ("document", "title", "review", "query")
-_SHARES = {"single": 0.46, "pair": 0.20, "many": 0.14, "worth": 0.20}
-_COUNTED = (*NUMBERS, "five", "six")
+_SHARES = {"single": 0.38, "pair": 0.16, "many": 0.10, "worth": 0.18, "crowd": 0.18}
+_CROWD, _FINDS, _BESIDE = (2, 5), (5, 8), 0.4
+"""How many photos of unlike products, how many questions for what one of them shows, how often with a line of text."""
 _MANY = (3, 6)
 _ONE_OF = 0.2
 """How often, where there are several photos, one of them is asked about by its name, and nothing else."""
@@ -58,7 +60,7 @@ class Look:
 
 def photo_names(count: int) -> tuple[str, ...]:
     """Return what questions call so many photos, in their order."""
-    return ("photo",) if count == 1 else tuple(f"photo {_COUNTED[i]}" for i in range(count))
+    return ("photo",) if count == 1 else tuple(f"photo {COUNTED[i]}" for i in range(count))
 
 
 def _lines_of(views: Sequence[View]) -> tuple[Line, ...]:
@@ -150,10 +152,23 @@ def draw_look(
     kind = rng.choices(tuple(_SHARES), tuple(_SHARES.values()))[0]
     if kind == "worth":
         return _worths(album, rng, count, families)
+    if kind == "crowd":
+        return _crowd(album, rng, count if count <= 2 else rng.randint(*_FINDS), families)
     photos, lines = _DRAW[kind](album, rng, families)
     seen = _lines_of([album.views[number] for number in photos])
     turns = tuple(_ask(seen, lines, rng, count > 2) for _ in range(count))
     return Look(photos, seen, Episode(lines, turns))
+
+
+def _crowd(album: Album, rng: random.Random, count: int, families: Sequence[str]) -> Look:
+    """Draw photos that have nothing to do with one another, at times a line with them, and questions for one's."""
+    photos = tuple(album.any(rng) for _ in range(rng.randint(*_CROWD)))
+    seen = _lines_of([album.views[number] for number in photos])
+    lines: tuple[Line, ...] = ()
+    if rng.random() < _BESIDE:
+        world = all_worlds()
+        lines = (draw_line(rng.choice(_TEXTS), draw_product(world, rng), world, rng, rng.choice(families)),)
+    return Look(photos, seen, Episode(lines, tuple(ask_crowd((*seen, *lines), rng) for _ in range(count))))
 
 
 def _worths(album: Album, rng: random.Random, count: int, families: Sequence[str]) -> Look:
@@ -209,17 +224,21 @@ class LookRows:
         row = self.rows.episode(look.episode, look.seen)
         held: list[int] = []
         agrees: list[int] = []
+        names: list[int] = []
         for i, line in enumerate(look.seen):
             name = self._tokenizer(f"{line.name}:", add_special_tokens=False)["input_ids"]
             last = i == len(look.seen) - 1
             held += [*name, *[self._image] * PLACES, *([] if last and not look.episode.lines else self._break)]
+            names += self.rows.names(line.name, len(name) + PLACES)
             told = [agreement(look.seen[:i], line, word) for word in slot_words(View(**line.facts))]  # type: ignore[arg-type]
             agrees += [*[IGNORED] * len(name), *(IGNORED if value is None else value for value in told)]
             agrees += [IGNORED] * (len(held) - len(agrees))
+            names += [IGNORED] * (len(held) - len(names))
         return Row(
             [row.ids[0], *held, *row.ids[1:]],
             [row.weights[0], *[0.0] * len(held), *row.weights[1:]],
             [IGNORED, *agrees, *row.agrees[1:]],
+            [IGNORED, *names, *row.names[1:]],
         )
 
     def text(self, rng: random.Random, questions: tuple[int, int]) -> Row:

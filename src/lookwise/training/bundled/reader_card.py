@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lookwise.bazaar.lexicon import FAMILIES, HELD_OUT
+from lookwise.bazaar import words
+from lookwise.bazaar.lexicon import FAMILIES, HELD_OUT, VALUE_WORDS
+from lookwise.bazaar.world import draw_product
+from lookwise.training.bundled.contexts import COUNTED, LETTERS, all_worlds, draw_facts
 from lookwise.training.bundled.instructions import Episode, draw_episode
 from lookwise.training.bundled.rows import Rows, pad
 from lookwise.training.bundled.seeds import evaluation_seed
 
-__all__ = ["MEANINGS", "load", "measure", "tally", "write_card"]
+__all__ = ["MEANINGS", "load", "measure", "measure_named", "tally", "write_card"]
 
 _DENSE = (4, 4)
 _SINGLE = (1, 1)
@@ -51,13 +54,57 @@ def measure(
     asked: Counter[str] = Counter()
     for _ in range(max(1, episodes // _BATCH)):
         drawn = [draw_episode(rng, questions, families) for _ in range(_BATCH)]
-        ids, weights, _agrees = pad([rows.episode(e) for e in drawn])
+        ids, weights, *_ = pad([rows.episode(e) for e in drawn])
         best = model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
         good = best == ids[:, 1:]
         for i, episode in enumerate(drawn):
             tally(episode, good[i], weights[i, 1:], right, asked)
     model.train(was_training)
     return {kind: (round(right[kind] / asked[kind], 4), asked[kind]) for kind in sorted(asked)}
+
+
+@torch.no_grad()
+def measure_named(model: Any, tokenizer: Any, seed: int, count: int = 300) -> dict[str, tuple[float, int]]:
+    """Tell apart things with a colour each: the colour of the named one, the letter of the one that has a colour.
+
+    Returns the share that is right and of how many, by what was asked for.
+    """
+    rng = random.Random(seed)
+    colours = [ways[0] for ways in VALUE_WORDS["colour"].values()]
+    found = {}
+    for things in (2, 3, 4):
+        names = [f"photo {COUNTED[i]}" for i in range(things)]
+        found[f"colour of one of {COUNTED[things - 1]} photos"] = [
+            _told_apart(names, colours, rng, by_name=True) for _ in range(count)
+        ]
+    options = LETTERS[:4]
+    found["option with a colour, of four"] = [_told_apart(options, colours, rng, by_name=False) for _ in range(count)]
+    shares = {}
+    for asked, questions in found.items():
+        right = sum(_next(model, tokenizer, text) == answer for text, answer in questions)
+        shares[asked] = (round(right / count, 4), count)
+    return shares
+
+
+def _told_apart(names: Sequence[str], colours: Sequence[str], rng: random.Random, *, by_name: bool) -> tuple[str, str]:
+    """Return lines that differ in colour, a question for one of them, and its answer."""
+    world = all_worlds()
+    each = rng.sample(colours, len(names))
+    lines = []
+    for name, colour in zip(names, each, strict=True):
+        facts = draw_facts(draw_product(world, rng, colour=colour), 0.35, rng)
+        lines.append(f"{name}: {words.title({**facts, 'colour': colour}, rng, rng.choice(FAMILIES))}")
+    chosen = rng.randrange(len(names))
+    question = f"{names[chosen]}: colour?" if by_name else f"{each[chosen]}: which letter?"
+    return "\n".join([*lines, question]), each[chosen] if by_name else names[chosen]
+
+
+def _next(model: Any, tokenizer: Any, text: str) -> str:
+    """Return the likeliest first token of the reply."""
+    talk = [{"role": "user", "content": text}]
+    ids = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    best = model(input_ids=ids["input_ids"], use_cache=False).logits[0, -1].argmax()
+    return str(tokenizer.decode([int(best)])).strip()
 
 
 def tally(episode: Episode, good: Tensor, weights: Tensor, right: Counter[str], asked: Counter[str]) -> None:
@@ -87,6 +134,7 @@ def write_card(out: Path, facts: Mapping[str, Any], episodes: int) -> None:
         "evaluation_seed": seed,
         "unseen": measure(model, tokenizer, episodes, FAMILIES, seed, _SINGLE),
         "held_out_wording": measure(model, tokenizer, episodes, (HELD_OUT,), seed, _SINGLE),
+        "named": measure_named(model, tokenizer, seed),
     }
     (out / "card.json").write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (out / "card.md").write_text(_prose(card), encoding="utf-8")
@@ -135,4 +183,13 @@ def _prose(card: Mapping[str, Any]) -> str:
     for kind, (share, n) in card["unseen"].items():
         other = card["held_out_wording"].get(kind)
         lines.append(f"| {MEANINGS[kind]} | {n} | {share:.3f} | {f'{other[0]:.3f}' if other else '-'} |")
+    lines += [
+        "",
+        "Told apart, where each of several lines has a colour of its own (whoever takes any line's is right in one of "
+        "as many as there are):",
+        "",
+        "| asked for | n | right |",
+        "|---|---|---|",
+        *(f"| {name} | {n} | {share:.3f} |" for name, (share, n) in card["named"].items()),
+    ]
     return "\n".join(lines) + "\n"

@@ -2,20 +2,20 @@
 
 In: a size, a seed, a folder.  Out: a checkpoint there that plain transformers loads (bf16 safetensors, tokenizer, chat
 template) and its card.  Training draws endless episodes (instructions.py) in the order of the seed: contexts with many
-questions, among them repeated random words, then single questions.  It knows no task and no picture; captions here are
-reference captions in words.
+questions, among them repeated random words; then nothing but values to be found in the named one of several unlike
+lines; then everything again, and single questions.  It knows no task and no picture; captions here are reference
+captions in words.
 
 What lets so small a model learn to match descriptions within minutes: many questions about one context, answers that
-compare every attribute at once, a head on a middle layer that says of every word whether it agrees with the lines
-before (thrown away after), and Muon.  Easier lessons first, with queries and keys that start equal, were tried: that
-reader learned to find sooner, and could not be tuned to match afterwards.
+compare every attribute at once, two heads that are thrown away after (`Lessons`), and Muon.  What lets it keep lines
+apart: the part of the training that asks for nothing else; docs/design/readers.md says what was tried without.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from lookwise.bazaar.lexicon import FAMILIES
-from lookwise.training.bundled.instructions import draw_episode
+from lookwise.training.bundled.contexts import CROWDS
+from lookwise.training.bundled.instructions import FINDING, draw_episode, draw_finds
 from lookwise.training.bundled.muon import Muon
 from lookwise.training.bundled.reader_card import measure, write_card
 from lookwise.training.bundled.rows import IGNORED, Row, Rows, pad
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MIDDLE",
     "SIZES",
-    "Agreement",
+    "Lessons",
     "Phase",
     "Size",
     "optimizers_of",
@@ -53,21 +54,28 @@ _POOL = 8
 """Batches drawn at once and sorted by length, so that little is padded."""
 MIDDLE = 2
 """The layer after which agreement is supervised: one layer to gather a line, one to look into it."""
+_FIRST, _NAMED = 1, 0.3
+"""The layer after which a word knows its line, and what that counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Part of the schedule: steps, fewest and most questions, shares of repeated words and of bare text."""
+    """Part of the schedule: steps, fewest and most questions, shares of repeated words, of bare text, of finding."""
 
     steps: int
     questions: tuple[int, int]
     repeats: float
     told: float = 0.04
+    finds: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A reader's shape and schedule.  `batch` is in sequences, `rate` the highest learning rate."""
+    """A reader's shape and schedule.
+
+    `batch` is in sequences, `rate` the highest learning rate; `finding` the shares of instructions.FINDING,
+    `crowds` that of contexts.CROWDS; without crowds no line's name is taught.
+    """
 
     width: int
     layers: int
@@ -76,21 +84,34 @@ class Size:
     batch: int
     rate: float
     phases: tuple[Phase, ...]
+    finding: tuple[float, float] = FINDING
+    crowds: float = CROWDS
 
 
 _DENSE = (4, 7)
 _SINGLE = (1, 2)
+_FINDS = (6, 9)
 
 
-def _phases(dense: int, single: int) -> tuple[Phase, ...]:
-    return (Phase(dense, _DENSE, 0.08), Phase(single, _SINGLE, 0.0))
+def _phases(mixed: int, finding: int, again: int, single: int) -> tuple[Phase, ...]:
+    """Return the schedule: everything; only finding, which is learned within it or never; everything again."""
+    return (
+        Phase(mixed, _DENSE, 0.08),
+        Phase(finding, _DENSE, 0.0, told=0.0, finds=1.0),
+        Phase(again, _DENSE, 0.04, finds=0.35),
+        Phase(single, _SINGLE, 0.0),
+    )
 
 
 SIZES: dict[str, Size] = {
-    "reader-s": Size(96, 3, 3, 224, 16, 4e-3, _phases(6000, 600)),
-    "reader-m": Size(160, 4, 5, 384, 16, 3e-3, _phases(1300, 250)),
-    "reader-l": Size(224, 5, 7, 576, 16, 2.5e-3, _phases(900, 200)),
-}
+    "reader-s": Size(96, 3, 3, 224, 16, 3.5e-3, _phases(1900, 1000, 1900, 300)),
+    "reader-m": Size(160, 4, 5, 384, 16, 3e-3, _phases(700, 700, 600, 150), (0.3, 0.25)),
+    # 1,200 steps with the lessons in keeping lines apart were tried, too: they took half an hour and kept none apart
+    "reader-l": Size(
+        224, 5, 7, 576, 16, 2.5e-3,
+        (Phase(900, _DENSE, 0.08, finds=0.0), Phase(200, _SINGLE, 0.0, finds=0.0)), crowds=0.0,
+    ),
+}  # fmt: skip
 
 
 def train_reader_s(out: Path, *, quick: bool = False, seed: int = 0, say: Say | None = None) -> Path:
@@ -141,7 +162,9 @@ def _batches(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> Itera
             return rows.repeated(rng)
         if fate < phase.repeats + phase.told:
             return rows.told(rng)
-        return rows.episode(draw_episode(rng, phase.questions))
+        if phase.finds and rng.random() < phase.finds:
+            return rows.episode(draw_finds(rng, _FINDS, shares=size.finding))
+        return rows.episode(draw_episode(rng, phase.questions, crowds=size.crowds))
 
     for phase in size.phases:
         for done in range(0, phase.steps, _POOL):
@@ -166,20 +189,31 @@ def _new_model(size: Size, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
     return model
 
 
-class Agreement(nn.Module):
-    """Deep supervision: told from a middle layer, does this word agree with the lines before?  Thrown away after."""
+class Lessons(nn.Module):
+    """Deep supervision, thrown away after: told early, in which line does a word stand, and later, does it agree?
 
-    def __init__(self, width: int) -> None:
+    A reader that must find out by itself that lines have names answers from whatever line there is.
+    """
+
+    def __init__(self, width: int, *, names: bool = True) -> None:
         super().__init__()
+        self.names = names
         self.norm = nn.RMSNorm(width, elementwise_affine=False)
-        self.head = nn.Linear(width, 3)
+        self.agreement = nn.Linear(width, 3)
+        self.name = nn.Linear(width, width, bias=False)
 
-    def forward(self, hidden: Tensor, agrees: Tensor) -> Tensor:
-        """Return the mean loss in nats over the words that state something."""
-        keep = agrees != IGNORED
-        if not keep.any():
-            return hidden.new_zeros(())
-        return nn.functional.cross_entropy(self.head(self.norm(hidden[keep])), agrees[keep])
+    def forward(self, hidden: Sequence[Tensor], vectors: Tensor, agrees: Tensor, names: Tensor) -> Tensor:
+        """Return the sum of both mean losses in nats.
+
+        hidden: of every layer [rows, tokens, width]; vectors: of the vocabulary; agrees, names [rows, tokens].
+        """
+        loss = vectors.new_zeros(())
+        if (keep := agrees != IGNORED).any():
+            loss = nn.functional.cross_entropy(self.agreement(self.norm(hidden[MIDDLE][keep])), agrees[keep])
+        if self.names and (keep := names != IGNORED).any():
+            said = self.name(self.norm(hidden[_FIRST][keep])) @ vectors.T
+            loss = loss + _NAMED * nn.functional.cross_entropy(said, names[keep])
+        return loss
 
 
 def optimizers_of(model: nn.Module, side: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
@@ -199,19 +233,19 @@ def rate_at(step: int, total: int) -> float:
     return min(1.0, (step + 1) / rise, max(0.02, (total - step) / fall))
 
 
-def _losses(model: LlamaForCausalLM, side: Agreement, rows: list[Row]) -> tuple[Tensor, Tensor]:
-    """Return the language-modelling loss (nats per weighted token) and that of the agreement head."""
-    ids, weights, agrees = pad(rows)
+def _losses(model: LlamaForCausalLM, side: Lessons, rows: list[Row]) -> tuple[Tensor, Tensor]:
+    """Return the language-modelling loss (nats per weighted token) and that of the thrown away lessons."""
+    ids, weights, agrees, names = pad(rows)
     out = model.model(input_ids=ids, use_cache=False, output_hidden_states=True)
     hidden = out.last_hidden_state[:, :-1]
     keep = weights[:, 1:] > 0
     each = nn.functional.cross_entropy(model.lm_head(hidden[keep]), ids[:, 1:][keep], reduction="none")
     chosen = weights[:, 1:][keep]
-    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states[MIDDLE], agrees)
+    return (each * chosen).sum() / chosen.sum(), side(out.hidden_states, model.model.embed_tokens.weight, agrees, names)
 
 
 def _run(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, size: Size, seed: int, say: Say | None) -> None:
-    side = Agreement(size.width)
+    side = Lessons(size.width, names=size.crowds > 0)
     optimizers = optimizers_of(model, side, size.rate)
     total = sum(p.steps for p in size.phases)
     started = time.monotonic()
