@@ -363,7 +363,7 @@ def draw_finds(
     options = rng.random() < shares[0]
     if options:
         lines = lettered(lines)
-    asker = _ask_option_named if options else _ask_who
+    asker = (lambda some, draws: _ask_named(draws.choice(some), some, draws)) if options else _ask_who
     count = rng.randint(*questions)
     return Episode(lines, tuple(ask_crowd(lines, rng, shares[1], asker) for _ in range(count)))
 
@@ -373,10 +373,6 @@ def ask_crowd(
 ) -> Turn:
     """Return a question for what one of the lines, by its name, says; at times (`asker`) which of them says a thing."""
     return asker(lines, rng) if rng.random() < backwards else _ask_find(lines, rng)
-
-
-def _ask_option_named(lines: Sequence[Line], rng: random.Random) -> Turn:
-    return _ask_named(rng.choice(lines), lines, rng)
 
 
 def plain_text(rng: random.Random) -> str:
