@@ -57,6 +57,12 @@ class Counted:
         self.ended = True
 
 
+def in_layers(folder: Path) -> int:
+    """How many parameters of a saved model are in its decoder layers."""
+    weights = load_file(folder / "model.safetensors")
+    return sum(tensor.numel() for name, tensor in weights.items() if ".layers." in name)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_a_base_cut_over_two_processes_ends_where_whole_ones_do(
@@ -72,6 +78,7 @@ def test_a_base_cut_over_two_processes_ends_where_whole_ones_do(
     assert max(float((ours[name] - theirs[name]).abs().max()) for name in ours) < 1e-5
     one, two = (json.loads((folder / "card.json").read_text()) for folder in (whole, cut))
     assert one["plan"] == two["plan"]
+    assert one["parameters_held"] - two["parameters_held"] == in_layers(tiny_base) // 2
     for mine, other in zip(one["history"], two["history"], strict=True):
         assert mine["loss"] == pytest.approx(other["loss"], abs=1e-5)
 

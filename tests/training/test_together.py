@@ -52,14 +52,23 @@ def alive(process: int) -> bool:
 
 def test_jobs_run_elsewhere_on_a_share_of_the_threads_and_every_step_counts(tmp_path: Path) -> None:
     counts = Counts()
-    jobs = [Job(name, partial(note, tmp_path, name, steps), steps) for name, steps in (("a", 40), ("b", 2), ("c", 3))]
+    jobs = [Job(name, partial(note, tmp_path, name, 10 * i), 10 * i) for i, name in enumerate("abcd", start=1)]
     train_together(jobs, "models", counts)
     told = [(tmp_path / job.name).read_text().split() for job in jobs]
     assert str(os.getpid()) not in {process for process, _ in told}
-    assert len({process for process, _ in told}) in (1, 2)  # the third job goes to whoever is free
+    assert len({process for process, _ in told}) in (1, 2)  # the third job and the fourth go to whoever is free
     assert {threads for _, threads in told} == {"1"}
-    assert counts.titles == [("models, 2 at a time", 45)]
-    assert (counts.done, counts.ended) == (45, 1)
+    assert counts.titles == [("models, 2 at a time", 100)]
+    assert (counts.done, counts.ended) == (100, 1)
+
+
+def test_three_on_two_threads_run_all_at_once_rather_than_leave_one_for_the_end(tmp_path: Path) -> None:
+    counts = Counts()
+    train_together([Job(name, partial(note, tmp_path, name, 1), 1) for name in "abc"], "models", counts)
+    told = [(tmp_path / name).read_text().split() for name in "abc"]
+    assert str(os.getpid()) not in {process for process, _ in told}
+    assert {threads for _, threads in told} == {"1"}
+    assert counts.titles == [("models, 3 at a time", 3)]
 
 
 def test_on_one_thread_they_run_here_one_after_the_other(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torch import distributed, nn
 from lookwise.errors import ModelError
 from lookwise.training import processes
 
-__all__ = ["check", "cut", "in_step"]
+__all__ = ["check", "cut", "held", "in_step"]
 
 T = TypeVar("T")
 
@@ -55,6 +55,13 @@ def cut(model: nn.Module, core: Any, place: str, name: str) -> None:
     frozen = [n for n, p in model.named_parameters() if not p.requires_grad]
     # accelerate wraps what it prepares in DistributedDataParallel, which would send frozen weights round
     model._ddp_params_and_buffers_to_ignore = frozen  # type: ignore[assignment]
+
+
+def held(model: nn.Module) -> int:
+    """Return how many parameters this process holds: all of a whole model, its part of a cut one."""
+    from torch.distributed.tensor import DTensor
+
+    return sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in model.parameters())
 
 
 def in_step(parts: Sequence[T], spare: T, device: torch.device) -> list[tuple[T, bool]]:

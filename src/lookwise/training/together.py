@@ -1,9 +1,10 @@
 """Several trainings at a time, each in a process of its own: small models leave most of a second core idle.
 
 In: jobs, largest first; a display.  Out: every job done, or the first error.  As many run at once as torch has threads
-here, each with an equal share of them; a process that is done takes the next job, so that libraries load once.  On one
-thread they run here, one after the other.  A process ends with the one that started it, however that ends.  It knows no
-model: what a job writes, and how it goes on, is the job's business.
+here, each with an equal share of them; fewer than twice as many jobs all run at once, since a second round would leave
+threads idle.  A process that is done takes the next job, so that libraries load once.  On one thread they run here, one
+after the other.  A process ends with the one that started it, however that ends.  It knows no model: what a job writes,
+and how it goes on, is the job's business.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ class Job:
 def train_together(jobs: Sequence[Job], title: str, display: Display | None = None) -> None:
     """Carry the jobs out; a title counts the steps of all of them."""
     threads = torch.get_num_threads()
-    at_once = min(threads, len(jobs))
-    if at_once < 2:
+    if min(threads, len(jobs)) < 2:
         for job in jobs:
             job.train(display=display)
         return
+    at_once = len(jobs) if len(jobs) < 2 * threads else threads
     if display is not None:
         display.begin(f"{title}, {at_once} at a time", sum(job.steps for job in jobs))
     try:
-        _Crew(at_once, threads // at_once).carry_out(jobs, display)
+        _Crew(at_once, max(threads // at_once, 1)).carry_out(jobs, display)
     finally:
         if display is not None:
             display.end()

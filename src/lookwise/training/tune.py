@@ -76,24 +76,23 @@ def tune(
     `card` goes onto the card as it is (recipe, policy, task …).  `display` counts steps under the folder's name;
     `watch` is told every step's loss and every accuracy.
     """
-    from lookwise.training import processes
-
     settings = settings or TuneSettings()
-    if processes.told_to_shard():
-        settings = replace(settings, shard=True)
     plan = plan_of(base, train, val, settings)
     if checkpoint.finished(out, plan):
         return out
     work = out / "work"
 
-    from lookwise.training import lora
+    from lookwise.training import lora, processes, shards
     from lookwise.training.trainer import quiet
 
+    if processes.told_to_shard():
+        settings = replace(settings, shard=True)
     if processes.is_main():
         checkpoint.same_plan(work, plan)
     with quiet():
         settings = on_device(settings)
         opened, model, modules, untied = _adapted(base, settings)
+        held = None if settings.quantized else shards.held(model)
         encoder = Encoder(opened.processor, base)
         with shown(display, f"tune {out.name}", watch) as tell:
             fitted = fit(model, encoder, train, val, work, settings, tell)
@@ -102,7 +101,7 @@ def tune(
         error = None if settings.quantized or settings.shard else _merge_error(model, encoder, [*val, *train][:4], base)
         lora.save_adapter(model, out, opened.origin)
     facts = {"kind": "adapter", "base": base, "base_fingerprint": opened.fingerprint, "untied_head": untied}
-    facts |= {"modules": modules, "merge_error": error, "sharded": settings.shard}
+    facts |= {"modules": modules, "merge_error": error, "sharded": settings.shard, "parameters_held": held}
     write_card(out, plan, fitted, facts, card or {})
     checkpoint.clear(work)
     return out

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from transformers import BitsAndBytesConfig
 
 from lookwise.errors import ModelError
 
-__all__ = ["BITS", "Bits", "held_in"]
+__all__ = ["Bits", "held_in"]
 
 Bits = Literal["nf4", "int8"]
-BITS: tuple[Bits, ...] = get_args(Bits)
 
 
 def held_in(bits: Bits, compute: torch.dtype, setting: str) -> Any:

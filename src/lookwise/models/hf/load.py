@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import safe_open
@@ -77,8 +77,8 @@ def _numbers(dtype: str, device: torch.device) -> dict[str, Any]:
     if dtype in _DTYPES:
         return {"dtype": _DTYPES[dtype]}
     computed = torch.float32 if device.type == "cpu" else torch.bfloat16
-    bits: Bits = "nf4" if dtype == "nf4" else "int8"
-    return {"dtype": computed, "quantization_config": held_in(bits, computed, "dtype"), "device_map": {"": device}}
+    held = held_in(cast(Bits, dtype), computed, "dtype")
+    return {"dtype": computed, "quantization_config": held, "device_map": {"": device}}
 
 
 def _ends(model: Any, folder: Path) -> frozenset[int]:
