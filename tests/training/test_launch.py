@@ -27,10 +27,8 @@ ROWS = 49
 """The last batch of an epoch has one row: one of the two processes has none."""
 
 
-FSDP = """
+FILE = """
 compute_environment: LOCAL_MACHINE
-distributed_type: FSDP
-fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP}
 machine_rank: 0
 main_training_function: main
 mixed_precision: "no"
@@ -84,11 +82,18 @@ def test_a_base_cut_over_two_processes_ends_where_whole_ones_do(
 
 
 @pytest.mark.slow
-def test_an_accelerate_file_that_asks_for_fsdp_cuts_the_base(
-    tiny_base: Path, shop_examples: Maker, tmp_path: Path
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "distributed_type: FSDP\nfsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP}",
+        "distributed_type: DEEPSPEED\ndeepspeed_config: {zero_stage: 3, zero3_init_flag: true}",
+    ],
+)
+def test_an_accelerate_file_that_asks_for_fsdp_or_zero_3_cuts_the_base(
+    tiny_base: Path, shop_examples: Maker, tmp_path: Path, kind: str
 ) -> None:
     settings = tmp_path / "accelerate.yaml"
-    settings.write_text(FSDP)
+    settings.write_text(FILE + kind)
     data = shop_examples(ROWS), shop_examples(20, seed=9)
     alone = tune_in(Fleet(), str(tiny_base), *data, tmp_path / "alone", SETTINGS)
     both = tune_in(Fleet(accelerate=str(settings)), str(tiny_base), *data, tmp_path / "both", SETTINGS)

@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lookwise.errors import ModelError, RecipeError
 from lookwise.training import checkpoint
+from lookwise.training.accelerate_file import turned
 from lookwise.training.examples import Example
 from lookwise.training.settings import TuneSettings
 from lookwise.training.tune import Display, plan_of, tune
@@ -47,18 +50,23 @@ class Fleet:
         return self.processes == 1 and not self.accelerate
 
     def check(self) -> None:
-        """Raise RecipeError for a file that is not there, or both ways at once."""
+        """Raise RecipeError for a file that is not there or asks for what is not done here, or both ways at once."""
         if self.accelerate and self.processes != 1:
             raise RecipeError("accelerate's file says how many processes there are; leave processes out")
         if self.accelerate and not Path(self.accelerate).expanduser().is_file():
             raise RecipeError(f"accelerate: no file {self.accelerate!r}; write one with `accelerate config`")
+        if self.accelerate:
+            turned(Path(self.accelerate).expanduser())
 
     def command(self, order: Path) -> list[str]:
         """Return the command that starts the processes."""
         run = ["-m", "lookwise.training.launched", str(order)]
         if self.accelerate:
-            settings = str(Path(self.accelerate).expanduser())
-            return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", settings, *run]
+            settings = Path(self.accelerate).expanduser()
+            if (instead := turned(settings)) is not None:
+                settings = order.with_name("accelerate.yaml")
+                settings.write_text(yaml.safe_dump(instead), encoding="utf-8")
+            return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(settings), *run]
         here = ["--standalone", "--nproc-per-node", str(self.processes)]
         return [sys.executable, "-m", "torch.distributed.run", *here, *run]
 

@@ -40,7 +40,7 @@ def local_place() -> int | None:
 def told_to_shard() -> bool:
     """Return whether accelerate's configuration asks for FSDP, which is done here (shards.py) and not by accelerate.
 
-    Raises ModelError for DeepSpeed.
+    Raises ModelError for DeepSpeed, which a file given as `accelerate` never gets to (accelerate_file.py).
     """
     if os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower() in _YES:
         raise ModelError(

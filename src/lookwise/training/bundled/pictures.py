@@ -23,6 +23,7 @@ from lookwise.bazaar.cases import ASKABLE, TASKS
 from lookwise.bazaar.draw import draw
 from lookwise.bazaar.world import KINDS, OUT_OF_DOMAIN, VISIBLE, View, World, department, draw_product, in_domain, see
 from lookwise.prompt import Prompt
+from lookwise.runs.company import end_with_parent
 
 __all__ = ["CLASSES", "SIDE", "WORLD", "draw_context", "draw_view", "labels_of", "photo", "photos"]
 
@@ -73,7 +74,7 @@ def photos(count: int, stream: str, workers: int = 1) -> tuple[NDArray[np.uint8]
     if workers == 1:
         parts = [_chunk(c, stream) for c in chunks]
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, initializer=end_with_parent) as pool:
             parts = list(pool.map(_chunk, chunks, [stream] * len(chunks)))
     return np.concatenate([p for p, _ in parts]), [v for _, views in parts for v in views]
 

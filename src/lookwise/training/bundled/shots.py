@@ -21,6 +21,7 @@ from lookwise.bazaar.close_up import draw_shot
 from lookwise.bazaar.gallery import ShotKind
 from lookwise.bazaar.lexicon import NUMBERS
 from lookwise.bazaar.world import VISIBLE, View, draw_product
+from lookwise.runs.company import end_with_parent
 from lookwise.training.bundled.pictures import SIDE, WORLD
 
 __all__ = ["PLACES", "Album", "draw_shot_view", "shots", "slot_words"]
@@ -87,7 +88,7 @@ def shots(count: int, stream: str, workers: int = 1) -> tuple[NDArray[np.uint8],
     if workers == 1:
         parts = [_chunk(c, stream) for c in chunks]
     else:
-        with ProcessPoolExecutor(workers) as pool:
+        with ProcessPoolExecutor(workers, initializer=end_with_parent) as pool:
             parts = list(pool.map(_chunk, chunks, [stream] * len(chunks)))
     return np.concatenate([p for p, _ in parts]), [v for _, views in parts for v in views]
 
