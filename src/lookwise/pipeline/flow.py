@@ -69,6 +69,28 @@ STEPS: Mapping[str, Step] = {
 }
 """The steps of a run, in order.  Those that write rows are complete when their manifest is."""
 
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "samples": (),
+    "pictures": ("samples",),
+    "captioners": ("samples",),
+    "captions": ("samples", "pictures", "captioners"),
+    "text_models": ("samples", "captions"),
+    "ballots": ("samples", "captions", "text_models"),
+    "utilities": ("samples",),
+    "assessor": ("samples", "pictures", "text_models"),
+    "measured": ("samples", "pictures", "text_models", "assessor"),
+    "verifier": ("samples", "pictures", "text_models", "measured"),
+    "predicted": ("samples", "pictures", "text_models", "verifier"),
+    "evidence": ("samples", "captions", "ballots", "utilities", "measured", "predicted"),
+    "gates": ("samples", "utilities", "measured", "predicted", "evidence"),
+    "adapters": ("samples", "pictures", "captions", "text_models", "evidence"),
+    "predictions": ("samples", "pictures", "captions", "text_models", "evidence", "adapters"),
+    "exports": ("samples", "pictures", "evidence", "predictions"),
+    "policies": ("samples", "captions", "ballots", "utilities", "measured", "predicted", "evidence", "predictions"),
+    "scores": ("samples", "predictions"),
+}
+"""What each step reads: a step alone (`--only`) is refused where one of these is missing."""
+
 _VERSIONED = ("torch", "transformers", "peft", "accelerate", "tokenizers", "numpy", "pillow", "pyarrow", "scikit-learn")
 
 
@@ -106,6 +128,8 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
         if finished and not asked.only and not asked.until:
             return False
         check_wording(folder, data, state)
+        if asked.only:
+            _check_ready(recipe, folder, data, asked.only)
         record = _begin(folder, recipe, data, state, asked.prompts)
         try:
             with ReplyStore(folder / "replies.sqlite") as replies, Team() as team:
@@ -117,7 +141,7 @@ def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:
             why = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error) or type(error).__name__
             write_json_atomic(folder / "run.json", {**record, "state": f"failed: {why}"})
             raise
-        whole = steps == tuple(STEPS)
+        whole = finished or all(_finished(context, name) for name in STEPS)
         record |= fetch_steps.summary(folder)
         write_json_atomic(folder / "run.json", {**record, "state": "done" if whole else "running", "end": _now()})
     return True
@@ -131,6 +155,35 @@ def _carry_out(context: Context, steps: Sequence[str], asked: Asked) -> None:
             continue
         asked.say(name)
         STEPS[name](context)
+
+
+def _finished(context: Context, step: str) -> bool:
+    """Return whether a step has nothing left to do; adapters are looked at one by one, since they leave no rows."""
+    if step == "adapters":
+        return all((folder / "card.json").is_file() for folder in reader_steps.adapter_folders(context))
+    return context.done(step)
+
+
+def _missing(context: Context, step: str) -> set[str]:
+    """Return the unfinished steps that a step needs, and those that these need in turn."""
+    found: set[str] = set()
+    for name in _NEEDS[step]:
+        if not _finished(context, name):
+            found |= {name} | _missing(context, name)
+    return found
+
+
+def _check_ready(recipe: Recipe, folder: Path, data: Data, only: str) -> None:
+    """Refuse a step alone whose earlier steps are not finished, before run.json says anything of it."""
+    with ReplyStore(None) as replies:
+        context = Context(recipe, folder, data, replies, Ledger(), None)
+        missing = set() if _finished(context, only) else _missing(context, only)
+    if missing:
+        ordered = [name for name in STEPS if name in missing]
+        raise RunError(
+            f"{folder}: step {only!r} needs step {ordered[0]!r}, which is not finished; first give the same command "
+            f"with `--until {ordered[-1]}` in place of `--only {only}`"
+        )
 
 
 def _wanted(asked: Asked) -> tuple[str, ...]:

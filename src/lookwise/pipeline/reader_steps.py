@@ -31,7 +31,15 @@ from lookwise.training.utility import reader_examples
 if TYPE_CHECKING:
     from lookwise.training.together import Job
 
-__all__ = ["adapter_folder", "adapters", "ask_readers", "evidence_by_policy", "predictions", "readers"]
+__all__ = [
+    "adapter_folder",
+    "adapter_folders",
+    "adapters",
+    "ask_readers",
+    "evidence_by_policy",
+    "predictions",
+    "readers",
+]
 
 Shown = Mapping[str, Mapping[str, Mapping[str, str]]]
 """policy -> sample id -> slot -> caption."""
@@ -67,6 +75,11 @@ def adapter_folder(context: Context, policy: str, task: str | None) -> Path:
 def _groups(context: Context) -> list[str | None]:
     """Return the tasks that get a reader of their own, or [None] for one generalist."""
     return [None] if context.recipe.training == "generalist" else list(context.tasks)
+
+
+def adapter_folders(context: Context) -> list[Path]:
+    """Return the folders of all adapters that the run tunes its readers into."""
+    return [adapter_folder(context, p.name, task) for p in context.tuning_policies for task in _groups(context)]
 
 
 def adapters(context: Context) -> None:
