@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lookwise.benchmarks.ecommmmu import ECOMMMMU, EXAMPLES
-from lookwise.benchmarks.rendering import answer_conversation, utility_conversation
+from lookwise.benchmarks.rendering import REPLY, answer_conversation, utility_conversation
 from lookwise.benchmarks.scoring import score_file
 from lookwise.errors import DataError
 from lookwise.message import Media, user
@@ -46,6 +47,30 @@ def test_rows_are_of_the_published_shape(tmp_path: Path) -> None:
     assert list(two) == ["system_prompt", "conversations", "task"]
     assert two["task"] == "click-through_predction"
     assert str(tmp_path) not in path.read_text()
+
+
+def test_a_reply_that_is_begun_is_the_questions_last_line(tmp_path: Path) -> None:
+    plain = ECOMMMMU.task("answerability_prediction")
+    sample, picture = EXAMPLES[plain.name], Media("https://pictures.example/b.jpg")
+    prompt = plain.prompts["answer"]
+    task = replace(plain, prompts={**plain.prompts, "answer": replace(prompt, text=f"{prompt.text}{REPLY}Answer: é")})
+    path = tmp_path / "train.json"
+    for pictures in ((), (picture,)):
+        talk = answer_conversation(task, sample, {}, pictures)
+        assert len(talk) == 2
+        write_exchanges(path, [Exchange(talk, sample.target), Exchange(talk, None, task.name)], tmp_path)
+        (asked, said), (alone,) = (row["conversations"] for row in json.loads(path.read_text(encoding="utf-8")))
+        (without,) = answer_conversation(plain, sample, {}, pictures)
+        assert (
+            asked
+            == alone
+            == {"from": "human", "value": f"{'<image>' * len(pictures)}{without.text.strip()}\nAnswer: é"}
+        )
+        assert said == {"from": "gpt", "value": sample.target}
+        (again, _) = read_exchanges(path, tmp_path)
+        assert isinstance(again, Exchange)
+        assert again.conversation[0].media == pictures
+        assert again.conversation[0].text.endswith("\nAnswer: é")
 
 
 def question(value: Any = "<image>Well?", **more: Any) -> dict[str, Any]:

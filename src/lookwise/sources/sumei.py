@@ -6,7 +6,8 @@ used is `Rejected` with a reason.  It knows no stage and no model.
 
 data      a JSON list of {system_prompt, image: [...], conversations: [{from: human, value}, {from: gpt, value}]}, read
           a row at a time; a question's value begins with one <image> per picture; rows of a test have no answer, but a
-          task; rows without pictures have no image.
+          task; rows without pictures have no image.  How the reply is to begin, where a prompt says so, is the last
+          line of the question: the shape has no other place for it.
 results   a JSON list of answers in the order of the data, "" where none could be read, in a file named after the task
           in the data's own spelling.
 """
@@ -36,7 +37,7 @@ _IMAGE = "<image>"
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One user's turn, the answer to it where it is known, and the task (its full name) where the file says it."""
+    """One user's turn, perhaps how the reply begins, the answer where it is known, the task's full name likewise."""
 
     conversation: Conversation
     answer: str | None = None
@@ -90,9 +91,10 @@ def read_results(folder: Path, task: str) -> list[str | None]:
 
 
 def _row(exchange: Exchange, root: Path, addresses: Mapping[str, str]) -> dict[str, Any]:
-    (turn,) = exchange.conversation
+    turn, *rest = exchange.conversation
+    text = "\n".join([turn.text, *(message.text for message in rest)])
     images = [addresses.get(media.source) or _published_place(media, root) for media in turn.media]
-    asked = {"from": "human", "value": _IMAGE * len(images) + (turn.text.removeprefix("\n") if images else turn.text)}
+    asked = {"from": "human", "value": _IMAGE * len(images) + (text.removeprefix("\n") if images else text)}
     said = [] if exchange.answer is None else [{"from": "gpt", "value": exchange.answer}]
     return {
         "system_prompt": _SYSTEM,
