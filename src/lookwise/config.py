@@ -34,14 +34,15 @@ def shipped(name: str) -> Path:
 
 
 def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Return a recipe by path or shipped name, with `key=value` overrides applied."""
+    """Return a recipe by path or shipped name (its file's name will do), with `key=value` overrides applied."""
     path = Path(recipe)
     if not path.is_file():
-        if recipe not in shipped_names():
+        name = recipe.removesuffix(".yaml")
+        if name not in shipped_names():
             raise RecipeError(
-                f"no recipe {recipe!r}: neither a file nor a shipped one; {nearest(recipe, shipped_names())}"
+                f"no recipe {recipe!r}: neither a file nor a shipped one; {nearest(name, shipped_names())}"
             )
-        path = shipped(recipe)
+        path = shipped(name)
     values = _values(path)
     for item in overrides:
         key, found, text = item.partition("=")

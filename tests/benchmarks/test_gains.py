@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 from lookwise.benchmarks.catalog import find_task
-from lookwise.benchmarks.gains import gain_record, gains
+from lookwise.benchmarks.gains import gain_record, gains, pooled_gains
 from lookwise.rows import Prediction
 from lookwise.sample import Sample
 
@@ -126,3 +126,41 @@ def test_a_declared_subset_is_asked_the_same_of_its_own_samples():
     assert math.isclose(found[1].value, 10 / 20)
     assert gain_record(found[1])["subset"] == "salient"
     assert gains(TASK, part, rows) == found[:1], "what is not declared is not asked"
+
+
+SECOND = find_task("sa")
+BOTH = SAMPLES | {
+    f"o{i}": Sample(f"o{i}", "mmecinstruct", SECOND.name, "test", (("review", "r"),), (), (), "ABCDE"[i % 5])
+    for i in range(40)
+}
+
+
+def second(policy, tuned_on, right):
+    """Return predictions of the second task: one letter for all, or `right` of them right and the others unread."""
+    return [
+        Prediction(f"o{i}", SECOND.name, "test", policy, tuned_on, None, BOTH[f"o{i}"].target if i < right else "?",
+                   (), "f", "r")
+        for i in range(40)
+    ]  # fmt: skip
+
+
+def test_tasks_pooled_weigh_by_their_samples_and_count_failures_as_wrong():
+    rows = [*TUNED, *second("none", "none", 30), *second("captions:vote", "captions:vote", 25)]
+    found = asked(pooled_gains([TASK, SECOND], BOTH, rows))
+    vote = found["text", "captions:vote", "captions:vote", "none", "none"]
+    assert (vote.task, vote.metric, vote.n) == ("all tasks", "share_right", N + 40)
+    assert (vote.wins, vote.losses, vote.one_sided) == (20, 5, False)
+    assert math.isclose(vote.value, 15 / 100)
+    assert 0 < vote.low < vote.value < vote.high
+    always = found["text", "captions:always", "captions:always", "none", "none"]
+    assert always.n == N, "the second task was not answered under this policy: only what both answered counts"
+    assert pooled_gains([TASK], SAMPLES, TUNED) == []
+
+
+def test_pooled_gains_of_a_subset_are_of_its_samples_alone():
+    marked = {key: replace(s, subset="marked" if i % 2 else None) for i, (key, s) in enumerate(BOTH.items())}
+    rows = [*TUNED, *second("none", "none", 30), *second("captions:vote", "captions:vote", 25)]
+    found = pooled_gains([TASK, SECOND], marked, rows, subsets=("marked",))
+    part = asked(g for g in found if g.subset == "marked")["text", "captions:vote", "captions:vote", "none", "none"]
+    assert part.n == (N + 40) // 2
+    assert part.wins + part.losses < 25

@@ -106,6 +106,10 @@ def test_the_released_checkpoint_is_planned_without_a_model(tmp_path: Path, caps
     said = capsys.readouterr().out
     assert "pictures " not in said, "the captions came with the data, so nobody looks"
     assert "captions     those that came with the data" in said
-    assert "predictions  1 readers x 3 policies x 1 samples" in said
+    assert "predictions  hf:NingLab/CASLIE-M x 3 policies x 1 samples" in said
+    memory = "memory       at least 44 GB of weights at a time: hf:meta-llama/Llama-3.2-11B-Vision-Instruct"
+    assert f"{memory} (by its name; not here yet)" in said
+    assert "disk         at least 58 GB of models, 58 GB of it to fetch; not here, and of unknown size: " in said
+    assert "hf:NingLab/CASLIE-M" in said.splitlines()[-1]
     assert "adapter" not in said
     assert not (tmp_path / "run").exists()

@@ -1,6 +1,6 @@
 """Does looking pay?  The readers of one run against each other, paired on the samples that both answered.
 
-In: a task, its samples, prediction rows.  Out: `Gain` records (gains.json).  Four questions are asked of every split,
+In: tasks, samples, prediction rows.  Out: `Gain` records (gains.json), of one task or of all of them pooled.  Four questions are asked of every split,
 and of the subsets that its benchmark declares:
 
     text     a policy against text alone, each answered by the reader tuned on it (an untuned reader: by itself)
@@ -19,14 +19,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+from lookwise.benchmarks.capability import ALL_TASKS
 from lookwise.benchmarks.scores import ONE_SIDED, commonest_answer, compare_predictions, read_prediction
 from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
 
-__all__ = ["Gain", "Question", "gain_record", "gains"]
+__all__ = ["SHARE_RIGHT", "Gain", "Question", "gain_record", "gains", "pooled_gains"]
 
 Question = Literal["text", "all", "random", "ceiling"]
+SHARE_RIGHT = "share_right"
+"""What pooled gains are in."""
 _TEXT = "none"
 _CEILINGS = ("ceiling/pictures", "ceiling/text")
 _NO_GATES = ("always", "all", "oracle/truth", "oracle/measured")
@@ -84,34 +87,69 @@ def gains(
 ) -> list[Gain]:
     """Return the gains of one task's predictions, question by question: of all samples, then of each subset."""
     mine = [p for p in predictions if p.task in (task.name, task.short)]
-    found = _gains(task, samples, mine, rule, seed, resamples)
+    known = _Known({task.name: task}, samples, rule, seed, resamples)
+    return _by_subset(known, mine, subsets)
+
+
+def pooled_gains(
+    tasks: Sequence[Task],
+    samples: Mapping[str, Sample],
+    predictions: Sequence[Prediction],
+    *,
+    rule: Rule = "robust",
+    seed: int = 0,
+    resamples: int = 1000,
+    subsets: Sequence[str] = (),
+) -> list[Gain]:
+    """Return the gains of several tasks of a benchmark pooled: in the share of right answers, failures wrong.
+
+    A task weighs as many samples as it has.  None where there is one task only.
+    """
+    if len(tasks) < 2:
+        return []
+    known = _Known({task.name: task for task in tasks}, samples, rule, seed, resamples)
+    return _by_subset(known, predictions, subsets)
+
+
+class _Known(NamedTuple):
+    """What a comparison needs besides the two sides."""
+
+    tasks: Mapping[str, Task]
+    samples: Mapping[str, Sample]
+    rule: Rule
+    seed: int
+    resamples: int
+
+    @property
+    def only(self) -> Task | None:
+        """The task, where there is one."""
+        return next(iter(self.tasks.values())) if len(self.tasks) == 1 else None
+
+
+def _by_subset(known: _Known, predictions: Sequence[Prediction], subsets: Sequence[str]) -> list[Gain]:
+    found = _gains(known, predictions)
     for subset in subsets:
-        part = [p for p in mine if samples[p.sample_id].subset == subset]
-        found += [replace(gain, subset=subset) for gain in _gains(task, samples, part, rule, seed, resamples)]
+        part = [p for p in predictions if known.samples[p.sample_id].subset == subset]
+        found += [replace(gain, subset=subset) for gain in _gains(known, part)]
     return found
 
 
-def _gains(
-    task: Task,
-    samples: Mapping[str, Sample],
-    predictions: Sequence[Prediction],
-    rule: Rule,
-    seed: int,
-    resamples: int,
-) -> list[Gain]:
+def _gains(known: _Known, predictions: Sequence[Prediction]) -> list[Gain]:
+    task, benchmark = known.only, next(iter(known.tasks)).split("/")[0]
     sides: dict[_Side, list[Prediction]] = {}
     for p in predictions:
         sides.setdefault(_Side(p.split, p.reader or p.model, p.tuned_on, p.policy), []).append(p)
-    lopsided = {side: _one_sided(task, samples, mine, rule) for side, mine in sides.items()}
+    # of several tasks one answer says nothing
+    lopsided = {side: task is not None and _one_sided(task, known, mine) for side, mine in sides.items()}
     found = []
     for question, a, b in _questions(list(sides)):
         difference = compare_predictions(
-            {task.name: task}, samples, sides[a], sides[b], rule=rule, seed=seed, resamples=resamples
+            known.tasks, known.samples, sides[a], sides[b], rule=known.rule, seed=known.seed, resamples=known.resamples
         )
         found.append(
             Gain(
-                benchmark=task.name.split("/")[0],
-                task=task.name,
+                benchmark=benchmark,
+                task=ALL_TASKS if task is None else task.name,
                 split=a.split,
                 question=question,
                 model=a.model,
@@ -119,7 +157,7 @@ def _gains(
                 tuned_on=a.tuned_on,
                 against=b.policy,
                 against_tuned_on=b.tuned_on,
-                metric=task.metrics[0].name,
+                metric=SHARE_RIGHT if task is None else task.metrics[0].name,
                 value=difference.value,
                 low=difference.low,
                 high=difference.high,
@@ -132,9 +170,10 @@ def _gains(
     return found
 
 
-def _one_sided(task: Task, samples: Mapping[str, Sample], predictions: Sequence[Prediction], rule: Rule) -> bool:
+def _one_sided(task: Task, known: _Known, predictions: Sequence[Prediction]) -> bool:
+    samples = known.samples
     asked = [p for p in predictions if samples[p.sample_id].target is not None]
-    return commonest_answer(read_prediction(task, samples[p.sample_id], p, rule) for p in asked)[1] > ONE_SIDED
+    return commonest_answer(read_prediction(task, samples[p.sample_id], p, known.rule) for p in asked)[1] > ONE_SIDED
 
 
 def gain_record(gain: Gain) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """What a run would do, before it does it: `lookwise run RECIPE --dry-run`.
 
-In: a recipe.  Out: lines that name the steps, models, samples and requests, and what merging saves.  The shop's samples
-are drawn in memory without their pictures; other data is read.  No sample is kept, so that memory does not grow with
-their number (docs/design/utility.md).  Requests that depend on replies (how many judges a caption needs, which picture
-a verifier picks) are given as a range.  No model loads, nothing is written.
+In: a recipe.  Out: lines that name the steps, models, samples and requests, what merging saves, memory and disk.  The
+shop's samples are drawn in memory without their pictures; other data is read.  No sample is kept, so that memory does
+not grow with their number (docs/design/utility.md).  Requests that depend on replies (how many judges a caption needs,
+which picture a verifier picks) are given as a range.  No model loads, nothing is written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lookwise.pipeline.data import Data, open_data
 from lookwise.pipeline.demand import Demand, Requests
 from lookwise.pipeline.fetch_steps import way
 from lookwise.pipeline.flow import check_names
+from lookwise.pipeline.holdings import holdings
 from lookwise.pipeline.tuning import assessor_settings, verifier_settings
 from lookwise.recipe import GIVEN, Recipe
 from lookwise.sample import Sample
@@ -38,7 +39,8 @@ def plan(recipe: Recipe, folder: Path, prompts: Path | None) -> list[str]:
     lines += [f"samples      {task.split('/')[-1]} {split}: {n}" for (task, split), n in demand.samples.items()]
     lines += [f"rejected     {rejected} rows; `lookwise data check {data.path}` says why"] if rejected else []
     lines += _pictures(demand, shelf)
-    return [*lines, *_captions(demand), *_utilities(demand), *_adapters(demand), *_answers(demand), _merging(demand)]
+    lines += [*_captions(demand), *_utilities(demand), *_adapters(demand), *_answers(demand), _merging(demand)]
+    return [*lines, *holdings(demand)]
 
 
 def _rows(data: Data) -> Iterator[object]:
@@ -129,7 +131,8 @@ def _answers(demand: Demand) -> list[str]:
     answers, recipe = demand.answers, demand.recipe
     tested = sum(n for (_, split), n in demand.samples.items() if split in recipe.test_splits)
     least, most = answers.least * _readers(demand), answers.most * _readers(demand)
-    line = f"predictions  {_readers(demand)} readers x {len(demand.policies)} policies x {tested} samples: "
+    who = f"{_readers(demand)} readers on {recipe.reader}" if demand.tuning else recipe.reader
+    line = f"predictions  {who} x {len(demand.policies)} policies x {tested} samples: "
     span = f"{most}" if least == most else f"{least} to {most}"
     return [f"{line}{answers.about}{span} requests after merging"]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from lookwise.benchmarks.beside import beside, beside_record
 from lookwise.benchmarks.capability import ALL_TASKS, capability_scores
 from lookwise.benchmarks.catalog import BENCHMARKS
-from lookwise.benchmarks.gains import gain_record, gains
+from lookwise.benchmarks.gains import Gain, gain_record, gains, pooled_gains
 from lookwise.benchmarks.scores import Score, blank_score, record, score_predictions
 from lookwise.pipeline.context import Context
 from lookwise.rows import Prediction
@@ -63,19 +63,7 @@ def scores(context: Context) -> None:
         )
     ]
     records += [record(score) for score in _capabilities(context, samples, rows, digest)]
-    paired = [
-        gain_record(gain)
-        for task in context.tasks.values()
-        for gain in gains(
-            task,
-            samples,
-            by_task[task.name],
-            rule=recipe.rule,
-            seed=recipe.seed,
-            resamples=recipe.resamples,
-            subsets=_subsets(task),
-        )
-    ]
+    paired = [gain_record(gain) for gain in _gains(context, samples, by_task)]
     columns = [
         beside_record(found)
         for task in context.tasks.values()
@@ -89,6 +77,32 @@ def scores(context: Context) -> None:
     if recipe.also_rank:
         write_json_atomic(context.folder / "beside.json", columns)
     write_json_atomic(context.folder / "scores.json", records)
+
+
+def _gains(
+    context: Context, samples: Mapping[str, Sample], by_task: Mapping[str, Sequence[Prediction]]
+) -> Iterator[Gain]:
+    """Yield what looking gains in each task, and in all of them pooled."""
+    recipe, tasks = context.recipe, tuple(context.tasks.values())
+    for task in tasks:
+        yield from gains(
+            task,
+            samples,
+            by_task[task.name],
+            rule=recipe.rule,
+            seed=recipe.seed,
+            resamples=recipe.resamples,
+            subsets=_subsets(task),
+        )
+    yield from pooled_gains(
+        tasks,
+        samples,
+        [row for task in tasks for row in by_task[task.name]],
+        rule=recipe.rule,
+        seed=recipe.seed,
+        resamples=recipe.resamples,
+        subsets=_subsets(tasks[0]),
+    )
 
 
 def _subsets(task: Task) -> tuple[str, ...]:
