@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lookwise.bazaar.ceiling import Ceiling, predictions, utilities
+from lookwise.bazaar.samples import make_split, split_world
 from lookwise.errors import ModelError
 from lookwise.message import Media, user
 from lookwise.model import Generate, Model, Rank, Request
+from lookwise.models.open import check_spec, fingerprint, open_model
 from lookwise.models.scripted import SCRIPTS, ScriptedModel, check_scripted, echo, open_scripted
 
 
@@ -39,6 +42,18 @@ def test_names_are_checked_and_fingerprints_differ() -> None:
         check_scripted("ehco")
     assert len({open_scripted(name).fingerprint for name in SCRIPTS}) == len(SCRIPTS)
     assert open_scripted("yes").name == "scripted:yes"
+
+
+def test_an_exact_readers_name_is_refused_with_where_its_rows_come_from() -> None:
+    ceiling = Ceiling(split_world("test"))
+    made = next(iter(make_split(3, "test", 1, ["product_relation_prediction"])))
+    rows = predictions(ceiling, made.sample, made.drawn)
+    names = {*(row.model for row in rows), *(u.model for u in utilities(ceiling, made.sample.id, made.drawn))}
+    assert len(names) == 3
+    for name in names:  # what one finds in rows, and may try to open
+        for attempt in (check_spec, open_model, fingerprint):
+            with pytest.raises(ModelError, match=f"'{name}'.* computed when the generated shop is made.*ceiling/text"):
+                attempt(name)
 
 
 def test_lengths_count_words_and_pictures_and_a_closed_model_refuses() -> None:

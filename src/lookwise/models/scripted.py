@@ -1,7 +1,8 @@
 """Models without weights: a function from a request to a reply.
 
 In: a script, by function or by name ("scripted:yes").  Out: a `Model` that is deterministic, quick, and counts words
-for tokens.  They stand in for real models in tests, and give the generated shop its exact readers.
+for tokens.  They stand in for real models in tests.  They cannot read a sample.  The generated shop's exact readers
+bear names of this scheme in rows, but are computed with the shop (bazaar/ceiling.py); to open one is refused.
 """
 
 from __future__ import annotations
@@ -79,10 +80,18 @@ def first(request: Request) -> Reply:
 
 SCRIPTS: dict[str, Script] = {"yes": says("yes"), "no": says("no"), "echo": echo, "first": first}
 """What may follow "scripted:"."""
+_NAMES_IN_ROWS = frozenset({"ceiling-text", "ceiling-pictures", "naive"})
+"""The generated shop's exact readers, as rows name them."""
 
 
 def check_scripted(name: str) -> None:
-    """Raise ModelError, with the nearest name, when there is no such script."""
+    """Raise ModelError when there is no such script: with the nearest name, or with where its rows come from."""
+    if name in _NAMES_IN_ROWS:
+        raise ModelError(
+            f"model 'scripted:{name}' names rows and cannot be opened: what exact readers answer is computed when the "
+            "generated shop is made, and a run on it scores that by itself (policies ceiling/text, ceiling/pictures, "
+            "oracle/truth); name another model"
+        )
     if name not in SCRIPTS:
         raise ModelError(f"model 'scripted:{name}': no such script; {nearest(name, SCRIPTS)}")
 
