@@ -85,17 +85,23 @@ def test_balanced_accuracy_is_the_mean_of_both_recalls() -> None:
     assert balanced_accuracy([True, True], [True, True]) is None
 
 
-def test_a_quick_training_writes_a_checkpoint_and_its_card_twice_the_same(tmp_path: Path) -> None:
-    train_judge("judge-c", tmp_path / "one", quick=True)
-    train_judge("judge-c", tmp_path / "two", quick=True)
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "judge-c" else pytest.param(n, marks=pytest.mark.slow) for n in JUDGES],  # the smallest is quick
+)
+def test_a_quick_training_writes_a_checkpoint_and_its_card_twice_the_same(name: str, tmp_path: Path) -> None:
+    train_judge(name, tmp_path / "one", quick=True)
+    train_judge(name, tmp_path / "two", quick=True)
     card = json.loads((tmp_path / "one" / "card.json").read_text())
-    assert card["class"] == "MistralForCausalLM"
+    assert card["class"].casefold() == f"{JUDGES[name].family}ForCausalLM".casefold()
     assert card["quick"] is True
     assert card["training_seed"] in TRAINING
     assert card["evaluation_seed"] in EVALUATION
-    assert "| all |" in (tmp_path / "one" / "card.md").read_text()
-    for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    prose = (tmp_path / "one" / "card.md").read_text()
+    assert "| all |" in prose
+    assert f"bundled {name} --out DIR" in prose
+    for file in ("model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +124,9 @@ def test_cards_say_that_every_judge_is_useful_and_none_is_an_oracle() -> None:
         assert not card["quick"]
         assert 0.65 <= card["unseen"]["all"] <= 0.95, name
         assert 50_000 <= card["parameters"] <= 400_000
+        prose = (BUNDLED / name / "card.md").read_text(encoding="utf-8")
+        assert prose == judges._card_text(card), "the words that its training writes, with the command"
+        assert f"`python -m lookwise.training.bundled {name} --out DIR`" in prose
         families.add(card["class"])
     assert len(families) >= 3
 
@@ -127,7 +136,7 @@ def test_cards_say_that_every_judge_is_useful_and_none_is_an_oracle() -> None:
 def test_a_judge_votes_on_unseen_shops_as_its_card_says(name: str, lessons: list[Lesson]) -> None:
     model, tokenizer = _load(name)
     found = judges.measure(model, tokenizer, judges.rows_of(lessons, tokenizer))
-    assert 0.62 <= found["all"] <= 0.97
+    assert 0.65 <= found["all"] <= 0.95
 
 
 @here

@@ -362,7 +362,8 @@ def _card_text(card: Mapping[str, Any]) -> str:
     lines = [
         f"# tiny:{card['name']}",
         "",
-        f"A judge of captions, trained from scratch here: {card['class']}, {card['parameters']:,} parameters.",
+        f"A judge of captions: {card['class']}, {card['parameters']:,} parameters, trained from scratch by "
+        f"`python -m lookwise.training.bundled {card['name']} --out DIR`.",
         "It answers the tiny caption-quality prompts with yes or no; it has never seen a task's answer or a picture.",
         f"Training: {card['lessons']:,} lessons from generated shops of seed {card['training_seed']}, "
         f"{card['plan']['steps']} steps of {card['plan']['batch']}, {card['seconds']} s of one core.",
