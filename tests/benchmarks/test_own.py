@@ -12,8 +12,15 @@ from lookwise.benchmarks.own import (
     read_own,
     row_options,
 )
-from lookwise.benchmarks.rendering import answer_conversation, caption_conversation, hole_names, quality_conversation
-from lookwise.benchmarks.wording import USES
+from lookwise.benchmarks.rendering import (
+    answer_conversation,
+    caption_conversation,
+    hole_names,
+    quality_conversation,
+    utility_conversation,
+)
+from lookwise.benchmarks.utility import JUDGEMENTS
+from lookwise.benchmarks.wording import ALL_USES
 from lookwise.errors import RecipeError
 from lookwise.message import Media
 from lookwise.sample import Sample, Visual
@@ -104,6 +111,10 @@ MINIMAL = "table: t.csv\nquestion: Which?\ntext: title\nlabels: [yes, no]\n"
         (MINIMAL.replace("labels: [yes, no]", "options: {column: c}\nmetric: macro_f1"), "use accuracy"),
         (MINIMAL + "gold: [a]\n", "gold must be one word"),
         (MINIMAL + "recipe: fast\n", "recipe must be key"),
+        (MINIMAL + "images: photo\ncandidates: foto\n", "candidates: 'foto' is no column.* did you mean 'photo'"),
+        (MINIMAL + "candidates: yes\n", "no column of images or clips"),
+        (MINIMAL + "images: {a: x, b: x}\ncandidates: a\n", "b fills the slot 'x' beside candidates"),
+        (MINIMAL.replace("title", "judgements"), "cannot be shown as 'judgements'"),
         ("- table\n", "expected keys and values"),
         ("table: [", "not YAML"),
     ],
@@ -152,7 +163,7 @@ SAMPLE = Sample(
 @pytest.mark.parametrize("style", ["mmecinstruct", "tiny"])
 def test_prompts_are_made_of_the_question_and_the_fields(tmp_path, style):
     (task,) = own_benchmark(read_own(put(tmp_path, FULL)), style).tasks
-    for use in USES:
+    for use in ALL_USES:
         task.prompts[use].check(hole_names(task, use))
     answer = answer_conversation(task, SAMPLE, {"product": "a green pear"})[0].text
     assert all(words in answer for words in ("Is it {really} ripe?", "title: pear {green}", "a green pear", "yes"))
@@ -166,6 +177,23 @@ def test_prompts_are_made_of_the_question_and_the_fields(tmp_path, style):
     judged = quality_conversation(task, SAMPLE, "product", "a green pear")[0].text
     assert "a green pear" in judged
     assert "yes or no" in judged
+    (turn,) = utility_conversation(task, SAMPLE, (SAMPLE.visuals[0].media,))
+    assert turn.media == (SAMPLE.visuals[0].media,)
+    for words in ("Is it {really} ripe?", "title: pear {green}", *JUDGEMENTS):
+        assert words in turn.text
+    assert "<<" not in turn.text
+
+
+def test_columns_of_candidates(tmp_path):
+    text = FULL.replace("{photo: product}", "{front: product, back: product, box: package}")
+    read = read_own(put(tmp_path, text + "candidates: [front, back]\n"))
+    assert [(p.column, p.slot, p.candidates) for p in read.pictures] == [
+        ("front", "product", True),
+        ("back", "product", True),
+        ("box", "package", False),
+        ("film", "film", False),
+    ]
+    assert read_own(put(tmp_path, FULL + "candidates: film\n")).pictures[1].candidates
 
 
 def test_options_stand_in_the_prompt(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from lookwise.benchmarks.catalog import BENCHMARKS
 from lookwise.benchmarks.own import TEMPLATES
 from lookwise.benchmarks.rendering import hole_names
-from lookwise.benchmarks.wording import PROMPT_SETS, SETS_OF, USES, prompts
+from lookwise.benchmarks.wording import ALL_USES, PROMPT_SETS, SETS_OF, USES, prompts
 from lookwise.task import Task
 
 FOLDER = Path(__file__).parents[2] / "src" / "lookwise" / "benchmarks" / "prompts"
@@ -30,7 +30,7 @@ def test_task_has_its_prompts(task: Task, prompt_set: str) -> None:
 
 def test_no_prompt_is_left_over() -> None:
     known = {task.short for task in TASKS}
-    templates = {FOLDER / folder / f"{use}.txt" for folder in TEMPLATES.values() for use in USES}
+    templates = {FOLDER / folder / f"{use}.txt" for folder in TEMPLATES.values() for use in ALL_USES}
     files = set(FOLDER.rglob("*.txt")) - templates
     left = [p for p in sorted(files) if p.stem not in known or p.parts[-3] not in PROMPT_SETS]
     assert not left, f"no task uses {[p.relative_to(FOLDER).as_posix() for p in left]}"

@@ -117,6 +117,19 @@ def test_several_columns_and_clips(tmp_path: Path) -> None:
     ]
 
 
+def test_candidates_of_one_slot(tmp_path: Path) -> None:
+    own = replace(OWN, pictures=(Pictures("photo", "product", candidates=True), Pictures("side", "shelf")))
+    for cell in (["a.jpg", "", "b.jpg"], "a.jpg;;b.jpg", '["a.jpg", null, "b.jpg"]'):
+        sample = one(tmp_path, own, photo=cell, side="s.jpg")
+        assert [(v.slot, v.candidate) for v in sample.visuals] == [("product", 0), ("product", 1), ("shelf", 0)]
+        assert sample.candidates == (0,), "what every slot has"
+    assert one(tmp_path, own, photo="a.jpg", side="").candidates == (0,)
+    assert one(tmp_path, own, photo="", side="").visuals == ()
+    both = replace(OWN, pictures=(Pictures("photo", "x", candidates=True), Pictures("clip", "x", "video", True)))
+    sample = one(tmp_path, both, photo="a.jpg;b.jpg", clip="c.mp4")
+    assert [(v.candidate, v.media.kind) for v in sample.visuals] == [(0, "image"), (1, "image"), (2, "video")]
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

@@ -8,6 +8,8 @@ reads the rows; nothing here opens the table.
     text: [title, origin]            columns shown as text; or {column: name shown}
     images: {photo: product}         column: slot (or a list of columns); a cell holds one path or URL, or a list
     clips: {video: product}          the same for videos
+    candidates: [photo]              columns whose pictures are views of one thing, any of which may be shown for it;
+                                     left out, every further picture of a cell has a slot of its own
     labels: [yes, no]                the answers as words; or
     options: [Fruit, Dairy]          the answers as lettered options; or
     options: {column: choices}       options of each row's own: a list, or texts joined by "|"
@@ -23,14 +25,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from lookwise.benchmarks.answers import letters, option_letter, option_readings, parsers, robust
 from lookwise.benchmarks.reading import Reading
 from lookwise.benchmarks.rendering import OFFERED
-from lookwise.benchmarks.wording import PROMPT_SETS, USES
+from lookwise.benchmarks.wording import ALL_USES, PROMPT_SETS
 from lookwise.errors import RecipeError, nearest
 from lookwise.metrics import classification as score
 from lookwise.prompt import Prompt
@@ -50,12 +52,12 @@ __all__ = [
 ]
 
 KEYS = (
-    "table", "name", "title", "question", "text", "images", "clips", "labels", "options", "gold", "split", "id",
-    "metric", "positive", "recipe",
+    "table", "name", "title", "question", "text", "images", "clips", "candidates", "labels", "options", "gold", "split",
+    "id", "metric", "positive", "recipe",
 )  # fmt: skip
 METRICS = ("accuracy", "macro_f1", "f1")
 NAME = "own"
-_RESERVED = ("options", "caption", "caption 1", "caption 2", "this title", "other title")
+_RESERVED = ("options", "caption", "caption 1", "caption 2", "this title", "other title", "judgements")
 _MOST_OPTIONS = 26
 _MARK = re.compile(r"<<(\w+)>>")
 _FOLDER = Path(__file__).parent / "prompts"
@@ -65,11 +67,15 @@ TEMPLATES: Mapping[str, str] = {"mmecinstruct": "own", "tiny": "own-tiny"}
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A column that holds pictures or clips, and the slot that they fill."""
+    """A column that holds pictures or clips, and the slot that they fill.
+
+    `candidates`: they are views of one thing, numbered within the slot; otherwise each has a slot of its own.
+    """
 
     column: str
     slot: str
     kind: Literal["image", "video"] = "image"
+    candidates: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ class _Reader:
             table=file.parent / self._needed("table"),
             question=self._needed("question"),
             text=self._text(),
-            pictures=(*self._pictures("images", "image"), *self._pictures("clips", "video")),
+            pictures=self._pictures(),
             labels=labels,
             options=options,
             options_column=column,
@@ -201,8 +207,23 @@ class _Reader:
             raise RecipeError(f"{self.origin}: two text columns have one name; give each its own")
         return pairs
 
-    def _pictures(self, key: str, kind: Literal["image", "video"]) -> tuple[Pictures, ...]:
-        return tuple(Pictures(column, slot, kind) for column, slot in self._pairs(key))
+    def _pictures(self) -> tuple[Pictures, ...]:
+        named = [Pictures(column, slot, "image") for column, slot in self._pairs("images")]
+        named += [Pictures(column, slot, "video") for column, slot in self._pairs("clips")]
+        columns = [column for column, _ in self._pairs("candidates")]
+        for column in columns:
+            if column not in (known := [one.column for one in named]):
+                raise RecipeError(
+                    f"{self.origin}: candidates: {column!r} is no column of images or clips; {nearest(column, known)}"
+                )
+        slots = {one.slot for one in named if one.column in columns}
+        for one in named:
+            if one.slot in slots and one.column not in columns:
+                raise RecipeError(
+                    f"{self.origin}: {one.column} fills the slot {one.slot!r} beside candidates; name it among the "
+                    "candidates too, or give it a slot of its own: `images: {column: slot}`"
+                )
+        return tuple(replace(one, candidates=one.column in columns) for one in named)
 
     def _answers(self) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
         """Return labels, lettered options, and the options' column: one of the three."""
@@ -306,7 +327,7 @@ def own_task(table: OwnTable, prompt_set: str = "mmecinstruct", folder: Path | N
         fields=tuple(name for _, name in table.text),
         labels=labels,
         option_texts=table.options,
-        prompts={use: _prompt(table, use, prompt_set, folder) for use in USES},
+        prompts={use: _prompt(table, use, prompt_set, folder) for use in ALL_USES},
         parse=parsers(table.labels, table.options),
         metrics=_metrics(table, labels),
     )

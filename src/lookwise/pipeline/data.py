@@ -54,6 +54,13 @@ class Data:
             raise DataError(f"no data at {self.path}; give its place with --set data=PATH")
 
     @property
+    def root(self) -> Path:
+        """The folder below which the pictures of the data lie."""
+        if self.own is not None:
+            return self.own.table.parent
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @property
     def most(self) -> dict[str, int]:
         """The recipe's caps of whole tasks, by the task's short name."""
         return {task: count for (split, task), count in self._caps.items() if not split}

@@ -40,13 +40,14 @@ def _downstream(context: Context, policy: str) -> dict[str, int]:
     tuned = any(p.name == policy for p in context.tuning_policies)
     parts = {split: readers_half(context, context.samples([split])) for split in TUNING_SPLITS} if tuned else {}
     parts["test"] = context.samples(context.recipe.test_splits)
-    root = context.data.path if context.data.path.is_dir() else context.data.path.parent
     shown = evidence_by_policy(context).get(policy, [])
     rows = {}
     for split, samples in parts.items():
         name = f"data/downstream/{split}.json"
         told = _exchanges(context, shown, samples, split == "test")
-        rows[name] = write_exchanges(context.folder / "sumei" / name, told, root, context.published_places())
+        rows[name] = write_exchanges(
+            context.folder / "sumei" / name, told, context.data.root, context.published_places()
+        )
     return rows
 
 

@@ -2,7 +2,8 @@
 
 In: a finished run, an empty folder, a price of a picture.  Out: the folder:
 
-    gate.json   threshold, selector, labels, prompts, versions, calibration, and the gate's cost curves
+    gate.json   threshold, selector, labels, prompts, versions, calibration, and the gate's cost curves; of a run on a
+                user's table its columns too
     card.md     the same for people: how good it is, and what looking gains at several prices
     model/      the verifier with its adapter merged, in safetensors; or adapter/, for use on a base that is named
 
@@ -28,6 +29,7 @@ from lookwise.models.open import ModelOptions, fingerprint, open_model
 from lookwise.models.place import Place, locate
 from lookwise.pipeline.context import Context
 from lookwise.pipeline.gate_card import card
+from lookwise.pipeline.gate_own import columns_record
 from lookwise.pipeline.utility_steps import curve, readers_half
 from lookwise.pipeline.wording import check_wording, open_as_asked
 from lookwise.prompt import Prompt
@@ -116,9 +118,15 @@ def _record(context: Context, record: Mapping[str, Any], price: float | None, me
         "labels": list(JUDGEMENTS),
         "asking": _ASKING,
         "prompts": {t.name: {"title": t.title, "utility": t.prompts["utility"].text} for t in context.tasks.values()},
+        "table": None if context.data.own is None else columns_record(context.data.own),
         "curves": {name: [_look(look) for look in looks] for name, looks in curves.items()},
-        "verifier": read_json(context.folder / "gates.json")["verifier"],
+        **_trust(read_json(context.folder / "gates.json")),
     }
+
+
+def _trust(gates: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how good the run found its verifier, and on which samples (not told by runs of earlier versions)."""
+    return {"verifier": gates["verifier"], "verifier_samples": gates.get("verifier_samples", {})}
 
 
 def _look(look: Look) -> dict[str, Any]:

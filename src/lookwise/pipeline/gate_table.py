@@ -1,8 +1,8 @@
 """A gate that was taken home, asked about a file of new rows.
 
-In: a gate's folder, rows in the published layout that its tasks are of.  Out: one record per row, in the order of the
-file: the likeliest candidate, its probability, and whether to look, or the reason why it could not be judged.  Rows
-need no answer and no split; it knows no run and no reader.
+In: a gate's folder, rows in the published layout that its tasks are of, or a table with the columns of the run's own.
+Out: one record per row, in the order of the file: the likeliest candidate, its probability, and whether to look, or the
+reason why it could not be judged.  Rows need no answer and no split; it knows no run and no reader.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from lookwise.errors import DataError, RunError
 from lookwise.inference import Display
 from lookwise.metrics.choice import by_candidate, likeliest
 from lookwise.pipeline.gate import Gate, open_gate
+from lookwise.pipeline.gate_own import table_of
 from lookwise.rows import Utility
 from lookwise.sample import Sample
 from lookwise.sources import ecommmmu, mmecinstruct
 from lookwise.sources.rejected import Rejected
+from lookwise.sources.table import BENCHMARK as OWN
+from lookwise.sources.table import read_table
 
 __all__ = ["judged_table"]
 
@@ -43,14 +46,30 @@ def judged_table(
 
 def _rows(gate: Gate, table: Path) -> Iterator[Sample | Rejected]:
     if not table.is_file():
-        raise DataError(f"no table {table}; give a file in the published layout of the gate's tasks")
+        raise DataError(f"no table {table}; give a file in the layout of the data that the gate's tasks are of")
     benchmarks = {name.split("/")[0] for name in gate.tasks}
     tasks = [task.short for task in gate.tasks.values()]
     if benchmarks == {ecommmmu.BENCHMARK}:
         return ecommmmu.read(table, tasks=tasks, fewest=1, fresh=True)
     if benchmarks == {mmecinstruct.BENCHMARK}:
         return mmecinstruct.read(table, tasks=tasks)
-    raise RunError(f"{gate.folder}: its tasks are a table's own ({', '.join(gate.tasks)}); ask it with open_gate")
+    if benchmarks == {OWN}:
+        return _own_rows(gate, table)
+    raise RunError(f"{gate.folder}: no file of rows is known for {', '.join(gate.tasks)}; ask it with open_gate")
+
+
+def _own_rows(gate: Gate, table: Path) -> Iterator[Sample | Rejected]:
+    told = gate.record.get("table")
+    if told is None:
+        raise RunError(
+            f"{gate.folder}: it does not say what its table's columns are (an earlier lookwise wrote it); export it "
+            "again with `lookwise gate RUN DIR`, or ask it with open_gate"
+        )
+    try:
+        own = table_of(told, table)
+    except ValueError as error:
+        raise RunError(f"{gate.folder}: gate.json holds {error}; export it again with `lookwise gate`") from error
+    return read_table(table, own)
 
 
 def _record(sample: Sample, rows: Sequence[Utility], look: bool) -> dict[str, Any]:

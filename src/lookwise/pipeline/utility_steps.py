@@ -15,7 +15,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from lookwise.bazaar.gallery import RIGHT
@@ -123,7 +122,7 @@ def verifier(context: Context) -> None:
         report[split] = balance.record()
         told = (Exchange(example.conversation, example.answer) for example in parts[split])
         file = context.folder / "sumei" / "data" / "verification" / f"{split}.json"
-        write_exchanges(file, told, _root(context), context.published_places())
+        write_exchanges(file, told, context.data.root, context.published_places())
     if not parts["train"]:
         raise DataError(_untaught(rows, _verifiers_half(context, "train")))
     card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
@@ -143,10 +142,6 @@ def _untaught(rows: Sequence[Utility], samples: Sequence[Sample]) -> str:
         f"the verifier has nothing to learn from: {why}; give training rows with pictures and gold answers (of "
         "verifier_subset, if the recipe names one), or set verifying: zero-shot"
     )
-
-
-def _root(context: Context) -> Path:
-    return context.data.path if context.data.path.is_dir() else context.data.path.parent
 
 
 def _verifier_spec(recipe: Recipe) -> str:
@@ -200,37 +195,75 @@ def curve(context: Context, *, in_answers: bool = False) -> list[Look]:
 
 
 def gates(context: Context) -> None:
-    """Write gates.json: the verifier's scores, also by subset, its cost curve and threshold, every policy's choices."""
-    tested = {s.id for s in context.samples(context.recipe.test_splits)}
-    truth = _of_samples([row for row in context.read("utilities", Utility) if row.sample_id in tested])
-    ours = [row for row in context.read("measured", Utility) if row.sample_id in tested]
-    known: dict[str, list[Utility]] = {"truth": truth, "measured": _of_kinds(ours, truth)}
-    said = [row for row in context.read("predicted", Utility) if row.sample_id in tested]
+    """Write gates.json: the verifier's scores, its cost curve and threshold, every policy's choices; by subset too.
+
+    Where no test sample was measured, the verifier is held to the measured worth of the readers' half of the validation
+    samples, which did not teach it either; `verifier_samples` says which samples they are.
+    """
+    tested = context.samples(context.recipe.test_splits)
+    everywhere = context.read("measured", Utility)
+    held = _held(context, tested, everywhere)
+    truth = _of_samples(_of(context.read("utilities", Utility), {s.id for s in (*tested, *held)}))
+    ours = _of_kinds(_of(everywhere, {s.id for s in held or tested}), truth)
+    ids = {s.id for s in tested}
+    known = {"truth": _of(truth, ids), "measured": ours}
+    on_test = _part(known, ids)
+    said = context.read("predicted", Utility)
     shown: dict[str, list[Evidence]] = {p.name: [] for p in context.policies if p.form == "visuals"}
     for row in context.read("evidence", Evidence):
-        if row.policy in shown and row.sample_id in tested:
+        if row.policy in shown and row.sample_id in ids:
             shown[row.policy].append(row)
-    found = curve(context)
-    write_json_atomic(
-        context.folder / "gates.json",
-        _finite(
-            {
-                "threshold": threshold_at(found, context.recipe.look_price),
-                "look_price": context.recipe.look_price,
-                "cost_curve": [asdict(look) for look in found],
-                "verifier": _verifier_records(said, known),
-                "verifier_subsets": {
-                    subset: _verifier_records([row for row in said if row.sample_id in mine], known)
-                    for subset, mine in _subsets(context.samples(context.recipe.test_splits)).items()
-                },
-                "measured_against_truth": _agreement(known["measured"], known["truth"]),
-                "policies": {
-                    name: {source: asdict(choice_score(mine, rows)) for source, rows in known.items() if rows}
-                    for name, mine in shown.items()
-                },
-            }
-        ),
-    )
+    found, subsets = curve(context), _subsets([*tested, *held])
+    verifier = _verifier_records(said, known)
+    record = {
+        "threshold": threshold_at(found, context.recipe.look_price),
+        "look_price": context.recipe.look_price,
+        "cost_curve": [asdict(look) for look in found],
+        "verifier": verifier,
+        "verifier_samples": {
+            source: _whose(context, known[source], held if source == "measured" else ()) for source in verifier
+        },
+        "verifier_subsets": {name: _verifier_records(said, _part(known, mine)) for name, mine in subsets.items()},
+        "measured_against_truth": _agreement(ours, truth),
+        "measured_against_truth_subsets": {
+            name: _agreement(_of(ours, mine), _of(truth, mine)) for name, mine in subsets.items()
+        },
+        "policies": _choices(shown, on_test),
+        "policies_subsets": {name: _choices(shown, _part(on_test, mine)) for name, mine in subsets.items()},
+    }
+    write_json_atomic(context.folder / "gates.json", _finite(record))
+
+
+def _held(context: Context, tested: Sequence[Sample], measured: Sequence[Utility]) -> list[Sample]:
+    """Return the validation samples that the verifier is held to, none where a test sample was measured."""
+    if _of(measured, {s.id for s in tested}):
+        return []
+    return readers_half(context, context.samples(["val"]))
+
+
+def _whose(context: Context, rows: Sequence[Utility], held: Sequence[Sample]) -> dict[str, Any]:
+    """Return which samples the verifier is held to, and how many."""
+    half = "readers" if held and context.recipe.teaches_verifier else None
+    splits = ["val"] if held else list(context.recipe.test_splits)
+    return {"splits": splits, "half": half, "samples": len({row.sample_id for row in rows})}
+
+
+def _of(rows: Sequence[Utility], samples: set[str]) -> list[Utility]:
+    return [row for row in rows if row.sample_id in samples]
+
+
+def _part(known: Mapping[str, Sequence[Utility]], samples: set[str]) -> dict[str, list[Utility]]:
+    return {source: _of(rows, samples) for source, rows in known.items()}
+
+
+def _choices(
+    shown: Mapping[str, Sequence[Evidence]], known: Mapping[str, Sequence[Utility]]
+) -> dict[str, dict[str, Any]]:
+    """Return how well each policy picks, by everything that is known of its samples."""
+    return {
+        name: {source: asdict(choice_score(mine, rows)) for source, rows in known.items() if rows}
+        for name, mine in shown.items()
+    }
 
 
 def _of_samples(truth: Sequence[Utility]) -> list[Utility]:
@@ -259,14 +292,15 @@ def _subsets(samples: Sequence[Sample]) -> dict[str, set[str]]:
 
 
 def _verifier_records(said: Sequence[Utility], known: Mapping[str, Sequence[Utility]]) -> dict[str, Any]:
-    """Return how good these predictions are by everything that is known of their candidates."""
+    """Return how good the predictions of these candidates are by everything that is known of them."""
+    mine = {source: _of(said, {row.sample_id for row in rows}) for source, rows in known.items()}
     return {
         source: {
-            "all": _verifier_record(verifier_score(said, rows)),
-            "right product": _verifier_record(verifier_score(said, rows, RIGHT)),
+            "all": _verifier_record(verifier_score(mine[source], rows)),
+            "right product": _verifier_record(verifier_score(mine[source], rows, RIGHT)),
         }
         for source, rows in known.items()
-        if rows and said
+        if mine[source]
     }
 
 

@@ -6,8 +6,9 @@ data check`.  An unknown column is refused before any row is read.  Nothing is f
 `check_table`: one that is missing or broken leaves its sample in place and gets its reason later, from the loop.
 
 A cell with several pictures (a list, a JSON list, or paths joined by ";") fills the slots "product[0]", "product[1]"
-and so on, so that each is captioned and judged on its own.  Without a split column rows are dealt by a hash of their
-id; rows without gold go to test, where they are predicted.
+and so on, so that each is captioned and judged on its own.  Of a column of candidates they all fill the slot "product",
+numbered in their order: views of one thing, of which a policy of pictures may show any.  Without a split column rows
+are dealt by a hash of their id; rows without gold go to test, where they are predicted.
 """
 
 from __future__ import annotations
@@ -199,15 +200,21 @@ def _dealt(name: str, key: str) -> str:
 
 
 def _visuals(record: Record, own: OwnTable, folder: Path) -> tuple[Visual, ...]:
-    """Return the pictures and clips of a row; of a slot with several, each gets its own number."""
+    """Return the pictures and clips of a row; of a slot with several, each gets its own number.
+
+    Candidates are numbered without gaps, whatever places of a cell are empty: the first is the main picture.
+    """
     found: dict[str, list[Media]] = {}
     for column in own.pictures:
         for source in _sources(record.get(column.column), column.column):
             found.setdefault(column.slot, []).append(Media(_inside(source, column.column, folder), column.kind))
-    visuals = []
+    views = {column.slot for column in own.pictures if column.candidates}
+    visuals: list[Visual] = []
     for slot, media in found.items():
-        names = [slot] if len(media) == 1 else [f"{slot}[{i}]" for i in range(len(media))]
-        visuals += [Visual(name, one) for name, one in zip(names, media, strict=True)]
+        if slot in views or len(media) == 1:
+            visuals += [Visual(slot, one, number) for number, one in enumerate(media)]
+        else:
+            visuals += [Visual(f"{slot}[{i}]", one) for i, one in enumerate(media)]
     return tuple(visuals)
 
 
