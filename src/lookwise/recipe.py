@@ -130,6 +130,8 @@ class Recipe:
     """The base's frozen layers are cut over the processes that tune it, for one that does not fit a device."""
     quantized: Literal["", "nf4", "int8"] = ""
     """The bits that a base is held in while it is tuned: 4 (nf4: QLoRA) or 8; needs the package bitsandbytes."""
+    published_tuning: str = ""
+    """What a paper says that this tuning takes; it stands on the adapter's card beside what it took here."""
     # machine
     device: str = "auto"
     dtype: str = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -278,3 +279,14 @@ def test_the_loops_display_counts_the_steps(tiny_base: Path, shop_examples: Make
     shown = io.StringIO()
     tune(str(tiny_base), shop_examples(20), [], tmp_path, SETTINGS, display=Display(Console(file=shown)))
     assert shown.getvalue().startswith(f"tune {tmp_path.name}: 4/4")
+
+
+def test_what_a_paper_says_stands_on_the_card_beside_what_it_took(
+    tiny_base: Path, shop_examples: Maker, tmp_path: Path
+) -> None:
+    published = "7 B and 3.5 hours (a paper, its table)"
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    tune(str(tiny_base), shop_examples(4), [], tmp_path / "out", settings, {"published_tuning": published})
+    said = (tmp_path / "out" / "card.md").read_text()
+    assert f"Published for this tuning: {published}." in said
+    assert card(tmp_path / "out")["recipe"]["published_tuning"] == published

@@ -123,7 +123,10 @@ def _job(
 ) -> Job:
     from lookwise.training.together import Job
 
-    settings = reader_settings(context.recipe)
+    recipe, settings = context.recipe, reader_settings(context.recipe)
+    card = {"recipe": recipe.name, "tuned_on": policy, "task": task or "all", "missing_pictures": missing}
+    if recipe.published_tuning:
+        card["published_tuning"] = recipe.published_tuning
     folder = adapter_folder(context, policy, task)
     call = partial(
         tune_in,
@@ -133,7 +136,7 @@ def _job(
         val,
         folder,
         settings,
-        card={"recipe": context.recipe.name, "tuned_on": policy, "task": task or "all", "missing_pictures": missing},
+        card=card,
     )
     steps = math.ceil(math.ceil(len(train) / settings.batch) * settings.epochs)
     return Job("/".join(folder.parts[len(context.folder.parts) + 1 :]), call, steps)

@@ -220,9 +220,13 @@ def plan_of(base: str, train: Sequence[Example], val: Sequence[Example], setting
 
 
 def on_device(settings: TuneSettings) -> TuneSettings:
-    """Return the settings with device and dtype decided: CUDA in bfloat16 if there is one, else the CPU in float32."""
+    """Return the settings with device and dtype decided: CUDA if there is one, else the CPU.
+
+    The dtype is bfloat16 on a CUDA device that computes in it, else float32: gradients do not fit into float16.
+    """
     import torch
 
+    from lookwise.models.hf.device import cuda_computes_bfloat16
     from lookwise.training.processes import local_place
 
     device = settings.device
@@ -237,7 +241,7 @@ def on_device(settings: TuneSettings) -> TuneSettings:
         device = f"cuda:{place}"
     dtype = settings.dtype
     if dtype == "auto":
-        dtype = "float32" if device == "cpu" else "bfloat16"
+        dtype = "bfloat16" if device != "cpu" and cuda_computes_bfloat16() else "float32"
     return replace(settings, device=device, dtype=dtype)
 
 
@@ -303,6 +307,8 @@ def _prose(card: Mapping[str, Any]) -> str:
         f"{card['tokens']['total']} tokens, {card['seconds']:.0f} s ({card['hours']:.2f} h), "
         f"at most {card['peak_bytes'] / 1e9:.1f} GB of memory{_each(card['processes'])}.",
     ]
+    if published := card["recipe"].get("published_tuning"):
+        lines.append(f"Published for this tuning: {published}.")
     if best:
         shown = "".join(f"; {task} {share:.3f}" for task, share in best["tasks"].items())
         lines.append(
