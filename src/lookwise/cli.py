@@ -65,6 +65,10 @@ def _predict(commands: Commands) -> None:
     one.add_argument("run", metavar="RUN", help="a finished run's folder, or a gate's (lookwise gate)")
     one.add_argument("table", metavar="TABLE", help="CSV, JSONL or Parquet with the columns of the run's table")
     one.add_argument("--policy", metavar="POLICY", help="default: the policy that scored best on validation data")
+    tuned_on = (
+        "the reader to answer: the policy it was tuned on, or zero-shot (default: the policy's own, or the nearest)"
+    )
+    one.add_argument("--tuned-on", metavar="POLICY", help=tuned_on)
     one.add_argument("--prompts", metavar="DIR", help="the run's folder of prompt files, if it is no more where it was")
     one.add_argument("--remote-code", action="store_true", help="let a gate's verifier run the Python it came with")
     one.add_argument("--out", metavar="FILE", help="write CSV, JSONL or Parquet here instead of printing CSV")

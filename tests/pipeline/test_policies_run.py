@@ -177,6 +177,27 @@ def test_an_adapter_alone_is_small_and_a_higher_price_never_looks_more(finished:
         open_gate(tmp_path)
 
 
+def test_the_reader_tuned_on_the_like_answers_or_the_one_that_is_named(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, out = finished / "data" / "EcomMMMU.json", finished / "answers.jsonl"
+    ask = ["predict", str(finished), str(table), "--policy", "visuals:predicted/threshold", "--out", str(out)]
+    for named, tuned_on in (([], "visuals:predicted"), (["--tuned-on", "none"], "none")):
+        assert main([*ask, *named]) == 0
+        assert f"by the reader tuned on {tuned_on}, not on that policy itself" in capsys.readouterr().out
+        said = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert {row["tuned_on"] for row in said if row["sample_id"]} == {tuned_on}
+        mine = {
+            r.sample_id: r.answer
+            for r in rows(finished, "predictions", Prediction)
+            if (r.policy, r.tuned_on) == ("visuals:predicted/threshold", tuned_on)
+        }
+        again = {row["sample_id"]: row["answer"] for row in said if row["sample_id"] in mine}
+        assert again == mine, "the same rows, the same answers"
+    assert main([*ask, "--tuned-on", "visuals:predict"]) == 1
+    assert "did you mean 'visuals:predicted'?" in capsys.readouterr().err
+
+
 def test_a_gate_is_asked_about_a_file_of_rows(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,3 +216,4 @@ def test_a_gate_is_asked_about_a_file_of_rows(
         assert row["look"] == (row["probability"] >= threshold)
     assert said[2]["reason"] == "no pictures"
     assert main(["predict", str(gate), str(table), "--policy", "none"]) == 2
+    assert main(["predict", str(gate), str(table), "--tuned-on", "none"]) == 2

@@ -34,7 +34,18 @@ def predict(arguments: argparse.Namespace) -> int:
     write_bytes_atomic(out, _WRITERS[out.suffix](rows))
     failed = sum(row[told] is None for row in rows)
     say(f"{out}: {len(rows)} rows, {failed} without {told} (column reason says why)")
+    who = next((row for row in rows if row.get("tuned_on")), None)
+    if who is not None:
+        say(_answering(str(who["policy"]), str(who["tuned_on"])))
     return 0
+
+
+def _answering(policy: str, tuned_on: str) -> str:
+    """Say who answered, and that it is not the policy's own reader where it is not."""
+    said = f"answered under {policy} by "
+    if tuned_on == "zero-shot":
+        return f"{said}the untuned reader"
+    return f"{said}the reader tuned on {tuned_on}" + ("" if tuned_on == policy else ", not on that policy itself")
 
 
 def _answered(arguments: argparse.Namespace) -> tuple[str, Rows]:
@@ -49,7 +60,8 @@ def _answered(arguments: argparse.Namespace) -> tuple[str, Rows]:
         raise UsageError("--remote-code permits the Python of a gate's verifier; a run keeps what its recipe permitted")
     recipe = config.load(str(run / "recipe.yaml"))
     prompts = Path(arguments.prompts) if arguments.prompts else None
-    return "answer", answer(run, recipe, Path(arguments.table), arguments.policy, terminal_display(), prompts)
+    policy, tuned_on, display = arguments.policy, arguments.tuned_on, terminal_display()
+    return "answer", answer(run, recipe, Path(arguments.table), policy, display, prompts, tuned_on)
 
 
 def _judged(arguments: argparse.Namespace) -> tuple[str, Rows]:
@@ -59,6 +71,8 @@ def _judged(arguments: argparse.Namespace) -> tuple[str, Rows]:
 
     if arguments.policy is not None:
         raise UsageError(f"--policy {arguments.policy}: a gate has none; it says which picture to look at")
+    if arguments.tuned_on is not None:
+        raise UsageError(f"--tuned-on {arguments.tuned_on}: a gate has no readers; leave it out")
     if arguments.prompts is not None:
         raise UsageError(f"--prompts {arguments.prompts}: a gate brings its own words; leave it out")
     gate, table, code = Path(arguments.run), Path(arguments.table), arguments.remote_code

@@ -6,6 +6,9 @@ The work lies in a folder of its own inside the run, so that an interrupted pred
 by a verifier's word, the run's verifier is asked about the new pictures, and the run's threshold holds.  New pictures
 by web address are fetched as the run's were, save that no pack can hold them.  Everything is asked in the run's own
 words; where they are not to be had, it is refused (wording.py).
+
+Of the run's readers that one answers which was tuned on the policy itself, else one tuned on its like (the same form
+and selector, another pick), else the untuned one.  Every record says which.
 """
 
 from __future__ import annotations
@@ -35,24 +38,42 @@ from lookwise.sources import ecommmmu, mmecinstruct
 from lookwise.sources.rejected import Rejected
 from lookwise.sources.table import read_table
 from lookwise.stages.answer import Reader
+from lookwise.stages.evidence import Policy
 
 __all__ = ["predict"]
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A policy, its readers with the specs that open them, and the best validation accuracy it reached."""
+    """A policy, its readers with the specs that open them, how near it they were tuned, and how accurate they are.
+
+    `near`: `_OWN`, `_LIKE`, `_UNTUNED` or 0; `accuracy` is on validation samples, as the readers' cards state it.
+    """
 
     policy: str
     readers: tuple[tuple[Reader, str], ...]
+    near: int
     accuracy: float
 
 
+_OWN, _LIKE, _UNTUNED = 3, 2, 1
+_AS_IT_IS = "zero-shot"
+"""What `tuned_on` is called where nothing was, as in recipes."""
+
+
 def predict(
-    run: Path, recipe: Recipe, table: Path, policy: str | None, display: Display | None, prompts: Path | None = None
+    run: Path,
+    recipe: Recipe,
+    table: Path,
+    policy: str | None,
+    display: Display | None,
+    prompts: Path | None = None,
+    tuned_on: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return the answers; `policy` None takes the one whose tuned reader was most accurate on validation data.
 
+    `tuned_on` names the policy that the answering reader was tuned on, or "zero-shot" for the untuned one; None takes
+    the nearest that there is.  RunError where there is no such reader, and where a policy has none.
     `prompts` is the folder of prompt files that the run was given, where run.json does not say it or it has moved.
     """
     record = read_record(run)
@@ -66,7 +87,7 @@ def predict(
         why = f"; the first row: {rows[0].reason}" if rows and isinstance(rows[0], Rejected) else ""
         raise DataError(f"{table}: no row that this run can answer{why}")
     with RunLock(run):
-        predictions, evidence = _answer(run, recipe, record, data, samples, table, policy, display)
+        predictions, evidence = _answer(run, recipe, record, data, samples, table, (policy, tuned_on), display)
     shown = _shown(evidence)
     return [_record(row, predictions, shown) for row in rows]
 
@@ -93,12 +114,12 @@ def _answer(
     data: Data,
     samples: list[Sample],
     table: Path,
-    policy: str | None,
+    wanted: tuple[str | None, str | None],
     display: Display | None,
 ) -> tuple[dict[str, Prediction], list[Evidence]]:
     with ReplyStore(run / "replies.sqlite") as replies:
         base = Context(recipe, run, data, replies, Ledger(), None)
-        chosen = _choose(base, policy)
+        chosen = _choose(base, *wanted)
         check_wording(run, data, record, uses_of(recipe, chosen.policy))
         name = _work_name(table, chosen.policy)
         folder = run / "predict" / name
@@ -142,23 +163,40 @@ _UNFIT = ("random", "oracle")
 """Selectors that new rows cannot be answered under: they need the truth, or other samples."""
 
 
-def _choose(context: Context, policy: str | None) -> _Chosen:
-    """Return the policy asked for, or the one that did best on validation data.
-
-    A reader that was not tuned answers under every policy of the run for which none was tuned.
-    """
+def _choose(context: Context, policy: str | None, tuned_on: str | None = None) -> _Chosen:
+    """Return the policy asked for, or the one that did best on validation data, with the reader that answers."""
     options: dict[str, list[tuple[Reader, str]]] = {}
     for reader, spec in readers(context):
-        options.setdefault(reader.tuned_on, []).append((reader, spec))
-    found = {p.name: options.get(p.name) or options.get("", []) for p in context.policies if p.selector not in _UNFIT}
-    usable = [name for name, mine in found.items() if mine]
-    if policy is not None and policy not in usable:
-        raise RunError(f"{context.folder} has no reader for policy {policy!r}; {nearest(policy, usable)}")
-    names = [policy] if policy is not None else usable
-    if not names:
+        options.setdefault(reader.tuned_on or _AS_IT_IS, []).append((reader, spec))
+    if tuned_on is not None and tuned_on not in options:
+        raise RunError(f"{context.folder} has no reader tuned on {tuned_on!r}; {nearest(tuned_on, options)}")
+    fit = [p for p in context.policies if p.selector not in _UNFIT]
+    found = {p.name: best for p in fit if (best := _reader_for(context, p, options, tuned_on)) is not None}
+    if policy is not None and policy not in found:
+        raise RunError(f"{context.folder} has no reader for policy {policy!r}; {nearest(policy, found)}")
+    if not found:
         raise RunError(f"{context.folder}: no reader that could answer without the truth")
-    ranked = [_Chosen(name, tuple(found[name]), _accuracy(found[name])) for name in names]
-    return max(ranked, key=lambda c: c.accuracy)
+    chosen = found[policy] if policy is not None else max(found.values(), key=lambda c: (c.accuracy, c.near))
+    if policy is None and not chosen.near:
+        raise RunError(
+            f"{context.folder}: no policy that new rows can be answered under is like {tuned_on!r}; name one with "
+            "--policy"
+        )
+    return chosen
+
+
+def _reader_for(
+    context: Context, policy: Policy, options: Mapping[str, list[tuple[Reader, str]]], tuned_on: str | None
+) -> _Chosen | None:
+    """Return the reader that is to answer under a policy: the one named, or the nearest; None where there is none."""
+    like = {p.name for p in context.tuning_policies if (p.form, p.selector) == (policy.form, policy.selector)}
+    near = dict.fromkeys(like, _LIKE) | {_AS_IT_IS: _UNTUNED, policy.name: _OWN}
+    found = [
+        _Chosen(policy.name, tuple(mine), near.get(name, 0), _accuracy(mine))
+        for name, mine in options.items()
+        if (name in near if tuned_on is None else name == tuned_on)
+    ]
+    return max(found, key=lambda c: (c.near, c.accuracy), default=None)
 
 
 def _accuracy(found: list[tuple[Reader, str]]) -> float:
@@ -184,7 +222,7 @@ def _shown(evidence: Sequence[Evidence]) -> dict[str, str]:
 def _record(row: Sample | Rejected, predictions: Mapping[str, Prediction], shown: Mapping[str, str]) -> dict[str, Any]:
     if isinstance(row, Rejected):
         said: dict[str, Any] = {"sample_id": None, "row": row.row, "task": None, "answer": None, "policy": None}
-        return {**said, "reason": row.reason, "shown": None}
+        return {**said, "tuned_on": None, "reason": row.reason, "shown": None}
     found = predictions[row.id]
     return {
         "sample_id": row.id,
@@ -192,6 +230,7 @@ def _record(row: Sample | Rejected, predictions: Mapping[str, Prediction], shown
         "task": row.task,
         "answer": found.answer,
         "policy": found.policy,
+        "tuned_on": found.tuned_on or _AS_IT_IS,
         "reason": found.reason,
         "shown": shown.get(row.id, ""),
     }
