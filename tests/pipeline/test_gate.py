@@ -103,6 +103,11 @@ def test_the_card_says_how_good_it_is_and_what_looking_gains() -> None:
     assert "| 0.015 (yours) | 0.6 | 25.0% | +0.0400 | +0.0325 |" in said
     assert "| 0 | 0.2 | 100.0% | +0.0500 | +0.0500 |" in said
     assert "| 0.1 | never look | 0.0% | +0.0000 | +0.0000 |" in said
+    assert "validation)" not in said
+    held = {"verifier": {"measured": {"all": SCORE}}, "verifier_samples": {"measured": {"splits": ["val"]}}}
+    told = card({**RECORD, **held})
+    assert "**measured (validation), all**: 20 helpful of 80" in told
+    assert "No test sample was measured" in told
     never = card({**RECORD, "threshold": None, "verifier": {"truth": {"all": {**SCORE, "auc": None}}}})
     assert "looking never pays" in never
     assert "not known (one class alone)" in never

@@ -114,6 +114,34 @@ def test_gates_are_judged_by_truth_and_measurement(finished: Path) -> None:
     assert "measured against the truth: the same judgement of" in page
 
 
+def test_where_no_test_sample_is_measured_the_verifier_is_held_to_validation_samples(tmp_path: Path) -> None:
+    recipe = tmp_path / "held.yaml"
+    text = RECIPE.replace("visuals:oracle/measured, ", "").replace("visuals:random@predicted, ", "")
+    recipe.write_text(text.replace("captions:always, captions:oracle/truth, ", ""), encoding="utf-8")
+    out = tmp_path / "held"
+    assert main(["run", str(recipe), "--out", str(out)]) == 0
+    samples = {s.id: s for s in rows(out, "samples", Sample)}
+    measured = [r for r in rows(out, "measured", Utility) if r.label]
+    assert {samples[r.sample_id].split for r in measured} == {"val"}
+    gates = json.loads((out / "gates.json").read_text(encoding="utf-8"))
+    assert gates["verifier_samples"] == {
+        "truth": {"splits": ["test"], "half": None, "samples": 10},
+        "measured": {"splits": ["val"], "half": None, "samples": 6},
+    }
+    assert gates["verifier"]["truth"]["all"]["n"] == 80
+    known = Counter(r.label for r in measured)
+    held = gates["verifier"]["measured"]["all"]
+    assert {c["known"]: c["n"] for c in held["confusion"]} == known
+    assert held["n"] == known.total() == gates["measured_against_truth"]["n"]
+    salient = {s.id for s in samples.values() if s.split == "val" and s.subset == "vision-salient"}
+    part = gates["verifier_subsets"]["vision-salient"]["measured"]["all"]["n"]
+    assert part == sum(r.sample_id in salient for r in measured)
+    assert all(set(of) == {"truth"} for of in gates["policies"].values()), "choices are of test samples alone"
+    page = page_text(out)
+    assert "measured worth, validation" in page
+    assert "validation: the validation samples, 6 of them, which did not teach the verifier" in page
+
+
 def test_one_picture_a_product_is_held_to_the_truth_as_well(tmp_path: Path) -> None:
     recipe = tmp_path / "one.yaml"
     text = RECIPE.replace("benchmark: ecommmmu", "benchmark: mmecinstruct").replace("production_", "product_")
@@ -158,15 +186,22 @@ def test_the_vision_salient_samples_are_scored_apart_in_every_table(finished: Pa
     gains = json.loads((finished / "gains.json").read_text(encoding="utf-8"))
     assert {g["subset"] for g in gains} == {None, "vision-salient"}
     counted = {g["task"]: g["n"] for g in gains if g["subset"]}
-    assert sum(counted.values()) == len(salient)
+    assert counted.pop("all tasks") == sum(counted.values()) == len(salient)
     gates = json.loads((finished / "gates.json").read_text(encoding="utf-8"))
     (subset, judged), *others = gates["verifier_subsets"].items()
     assert (subset, others) == ("vision-salient", [])
     assert {source: of["all"]["n"] for source, of in judged.items()} == dict.fromkeys(
         ("truth", "measured"), 8 * len(salient)
     )
+    (agreed,) = gates["measured_against_truth_subsets"].values()
+    assert agreed["n"] == 8 * len(salient)
+    (chosen,) = gates["policies_subsets"].values()
+    assert chosen.keys() == gates["policies"].keys()
+    assert {of[source]["n"] for of in chosen.values() for source in of} == {len(salient)}
+    assert chosen["visuals:always"]["truth"]["looked"] == len(salient)
     page = page_text(finished)
     assert "measured worth, vision-salient" in page
+    assert "measured against the truth (vision-salient): the same judgement of" in page
     assert page.index("Does looking pay? test</h2>") < page.index("Does looking pay? test, vision-salient</h2>")
 
 
@@ -235,6 +270,7 @@ def test_new_rows_are_answered_with_the_picture_that_the_verifier_picks(finished
     table = fresh(run)
     said = answers(run, table, "visuals:predicted")
     assert [r["answer"] != "" for r in said] == [True, True, False, True, True]
+    assert [r["tuned_on"] for r in said] == ["zero-shot", "zero-shot", "", "zero-shot", "zero-shot"]
     assert said[2]["reason"] == "no pictures"
     (folder,) = (run / "predict").iterdir()
     judged = Counter(r.sample_id for r in rows(folder, "predicted", Utility))
@@ -295,6 +331,11 @@ def test_a_verifier_is_taught_and_readers_never_meet_its_samples(tmp_path: Path)
         sum(samples[i].split == "train" for i in measured) == sum(samples[i].split == "train" for i in predicted) == 6
     )
     assert not {i for i in measured & predicted if samples[i].split == "train"}
+    gates = json.loads((out / "gates.json").read_text(encoding="utf-8"))
+    assert gates["verifier_samples"]["measured"] == {"splits": ["val"], "half": "readers", "samples": 3}
+    half = {r.sample_id for r in rows(out, "predicted", Utility) if samples[r.sample_id].split == "val"}
+    assert gates["verifier"]["measured"]["all"]["n"] == 8 * len(half) == 24, "none that chose the verifier's checkpoint"
+    assert "the readers&#x27; half of the validation samples, 3 of them" in page_text(out)
     reader = json.loads((out / "adapters" / "visuals-predicted-highest" / "card.json").read_text(encoding="utf-8"))
     assert reader["plan"]["train"]["n"] == 6
     told = list(read_exchanges(out / "sumei" / "data" / "downstream" / "train.json", out / "data"))

@@ -69,6 +69,28 @@ def test_subsets_stand_after_all_samples() -> None:
     assert found.classes[2][1][0][1:3] == ("6", "6")
 
 
+def test_validation_samples_are_said_to_be_such() -> None:
+    whose = {"truth": {"splits": ["test"], "half": None, "samples": 2}}
+    held = {**whose, "measured": {"splits": ["val"], "half": "readers", "samples": 1234}}
+    part = {"measured": {"all": {**SCORE, "n": 5}}}
+    gates = {**GATES, "verifier_samples": held, "verifier_subsets": {"vision-salient": part}}
+    found = verifier_report({**gates, "measured_against_truth_subsets": {"vision-salient": {"n": 4, "equal": 0.5}}})
+    assert found is not None
+    assert [line[0] for line in found.lines] == [
+        "the truth",
+        "measured worth, validation",
+        "measured worth, validation, vision-salient",
+    ]
+    assert found.remarks[:3] == (
+        "validation: the readers' half of the validation samples, 1,234 of them, which did not teach the verifier; no "
+        "test sample was measured, since no policy needs it",
+        "measured against the truth (validation): the same judgement of 55.5% of 200 candidates",
+        "measured against the truth (validation, vision-salient): the same judgement of 50.0% of 4 candidates",
+    )
+    tested = verifier_report({**GATES, "verifier_samples": whose | {"measured": whose["truth"]}})
+    assert tested == verifier_report(GATES), "nothing to say of test samples, nor of runs that did not tell"
+
+
 def test_scores_of_judgements_are_scikit_learns() -> None:
     found = verifier_report(GATES)
     assert found is not None

@@ -35,23 +35,26 @@ def card(record: Mapping[str, Any]) -> str:
         "the text alone.  `lookwise predict FOLDER ROWS` does all of this for a file of rows, and from Python "
         "`lookwise.pipeline.gate.open_gate(folder)`.",
         "",
-        *_trust(record["verifier"]),
+        *_trust(record["verifier"], record.get("verifier_samples", {})),
         *_prices(record),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _trust(verifier: Mapping[str, Any]) -> Iterator[str]:
+def _trust(verifier: Mapping[str, Any], whose: Mapping[str, Any]) -> Iterator[str]:
     yield "## How far to trust it"
     yield ""
     yield "On the run's test samples; a candidate counts as helpful by the truth of the generated shop, or as measured."
+    if any(_on_validation(whose, source) for source in verifier):
+        yield "No test sample was measured: (validation) is of validation samples that did not teach the verifier."
     for source, parts in verifier.items():
+        name = f"{source} (validation)" if _on_validation(whose, source) else source
         for part, score in parts.items():
             if not score["n"]:
                 continue
             yield ""
             yield (
-                f"**{source}, {part}**: {score['helpful']} helpful of {score['n']} candidates; area under ROC "
+                f"**{name}, {part}**: {score['helpful']} helpful of {score['n']} candidates; area under ROC "
                 f"{_number(score['auc'])}; expected calibration error {_number(score['error'])}."
             )
             yield ""
@@ -60,6 +63,10 @@ def _trust(verifier: Mapping[str, Any]) -> Iterator[str]:
             for part_bin in score["bins"]:
                 yield f"| {part_bin['n']} | {part_bin['predicted']:.3f} | {part_bin['helpful']:.3f} |"
     yield ""
+
+
+def _on_validation(whose: Mapping[str, Any], source: str) -> bool:
+    return bool(whose.get(source, {}).get("splits") == ["val"])
 
 
 def _prices(record: Mapping[str, Any]) -> Iterator[str]:

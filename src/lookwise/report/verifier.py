@@ -21,9 +21,9 @@ VERIFIER_HEAD = ("judged by", "candidates", "helpful", "area under ROC", "calibr
 CLASS_HEAD = ("judgement", "known", "said", "precision", "recall", "F1")
 BIN_HEAD = ("judged by", "candidates", "mean probability", "share helpful")
 VERIFIER_NOTE = (
-    "over candidates of test samples; area under ROC: of helpful against the rest; calibration error: mean distance of "
-    "a probability from the share that was helpful, in ten equal parts; unread: judgements that could not be read, "
-    "which are in none of the counts of judgements"
+    "over candidates of test samples, unless the line says validation; area under ROC: of helpful against the rest; "
+    "calibration error: mean distance of a probability from the share that was helpful, in ten equal parts; unread: "
+    "judgements that could not be read, which are in none of the counts of judgements"
 )
 _SOURCES = {"truth": "the truth", "measured": "measured worth"}
 
@@ -59,11 +59,18 @@ def verifier_report(gates: Record) -> VerifierReport | None:
 
 
 def _parts(gates: Record) -> Iterator[tuple[str, Mapping[str, Record]]]:
-    """Yield what there is by what it is judged by: of all test samples, then of each subset."""
+    """Yield what there is by what it is judged by: of all samples, then of each subset."""
     for subset, scores in (("", gates.get("verifier", {})), *gates.get("verifier_subsets", {}).items()):
         for source, name in _SOURCES.items():
             if scores.get(source):
-                yield name + (f", {subset}" if subset else ""), scores[source]
+                words = (name, "validation" if _held(gates, source) else "", subset)
+                yield ", ".join(filter(None, words)), scores[source]
+
+
+def _held(gates: Record, source: str) -> Record | None:
+    """Return which samples are meant where they are validation samples, since no test sample was measured."""
+    whose: Record | None = gates.get("verifier_samples", {}).get(source)
+    return whose if whose and whose["splits"] == ["val"] else None
 
 
 def _lines(parts: Mapping[str, Mapping[str, Record]]) -> Iterator[Cells]:
@@ -86,9 +93,23 @@ def _classes(confusion: Sequence[Record]) -> Iterator[Cells]:
 
 
 def _remarks(gates: Record) -> Iterator[str]:
-    agreed = gates.get("measured_against_truth")
-    if agreed:
-        yield f"measured against the truth: the same judgement of {agreed['equal']:.1%} of {agreed['n']:,} candidates"
+    held = _held(gates, "measured")
+    if held:
+        half = "the readers' half of the validation samples" if held["half"] else "the validation samples"
+        yield (
+            f"validation: {half}, {held['samples']:,} of them, which did not teach the verifier; no test sample was "
+            "measured, since no policy needs it"
+        )
+    for subset, agreed in (
+        ("", gates.get("measured_against_truth")),
+        *gates.get("measured_against_truth_subsets", {}).items(),
+    ):
+        if agreed:
+            where = ", ".join(filter(None, ("validation" if held else "", subset)))
+            yield (
+                f"measured against the truth{f' ({where})' if where else ''}: the same judgement of "
+                f"{agreed['equal']:.1%} of {agreed['n']:,} candidates"
+            )
     if gates.get("cost_curve"):
         price, at = gates["look_price"], gates["threshold"]
         chosen = "looking never pays" if at is None else f"looking pays from a probability of {at:.3g}"
