@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,23 @@ def test_a_mistake_is_one_line_that_names_the_cure(
     assert says in error
     assert "Traceback" not in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "says"),
+    [
+        ("run nothing-here", "RecipeError", "no recipe"),
+        ("data make bazaar /dev/null/x --samples 1", "NotADirectoryError", "/dev/null"),
+    ],
+)
+def test_debug_shows_where_an_error_was_raised(line: str, kind: str, says: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lookwise", "--debug", *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback (most recent call last)")
+    last = done.stderr.splitlines()[-1]
+    assert kind in last
+    assert says in last
 
 
 @pytest.mark.parametrize("line", ["", "rum", "run", "demo --quik", "run demo --limit 0", "run demo --until a --only b"])

@@ -229,3 +229,22 @@ def test_a_users_table_runs_end_to_end_and_bad_rows_keep_their_reason(
     assert main(["data", "check", str(table / "own.yaml"), "--json"]) == 0
     checked = json.loads(capsys.readouterr().out.partition("{")[2].join(["{", ""]))
     assert checked["pictures"] == 3
+
+
+def test_a_captioner_is_told_nothing_of_the_sample_where_the_recipe_says_so(
+    finished: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """The scripted captioner says its prompt again, so that a caption is what the captioner was told."""
+    plain = tmp_path / "run"
+    shutil.copytree(finished / "data", plain / "data")
+    assert main(["run", str(recipe), "--out", str(plain), "--set", "caption_context=false"]) == 0
+    for out, context in ((finished, True), (plain, False)):
+        samples = {s.id: s for s in read_rows(out / "rows" / "samples", Sample)}
+        captions = read_rows(out / "rows" / "captions", Caption)
+        assert len(captions) == sum(len(s.visuals) for s in samples.values()) > 0
+        fields = {s.id: [s.text(name) for name, _ in s.fields] for s in samples.values()}
+        assert {any(text in str(c.text) for text in fields[c.sample_id]) for c in captions} == {context}
+    assert {c.text for c in captions} == {"tell what this photo shows"}
+    rows = read_rows(plain / "rows" / "predictions", Prediction)
+    assert len(rows) == len(read_rows(finished / "rows" / "predictions", Prediction))
+    assert (plain / "scores.json").is_file()
