@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lookwise import json_stream
 from lookwise.errors import DataError
 from lookwise.sample import Sample
-from lookwise.sources import json_rows
 from lookwise.sources.mmecinstruct import read, split_name
 from lookwise.sources.rejected import Rejected
 
@@ -251,8 +251,8 @@ def test_a_broken_line_stops_no_other(tmp_path: Path) -> None:
 
 
 def test_a_row_beyond_the_limit_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_rows, "MAX_ROW", 2000)
-    monkeypatch.setattr(json_rows, "_CHUNK", 100)
+    monkeypatch.setattr(json_stream, "MAX_VALUE", 2000)
+    monkeypatch.setattr(json_stream, "_CHUNK", 100)
     long = row(input=json.dumps({"review": "x" * 5000}))
     samples, rejected = everything(write(tmp_path, [row(), long, row()], lines=True))
     assert (len(samples), [r.row for r in rejected]) == (2, [2])
@@ -267,7 +267,7 @@ def test_chunk_borders_fall_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
     expected = everything(path)
     for chunk in (1, 7, 64, 1000):
-        monkeypatch.setattr(json_rows, "_CHUNK", chunk)
+        monkeypatch.setattr(json_stream, "_CHUNK", chunk)
         assert everything(path) == expected
     assert [s.target for s in expected[0]] == ["ABCDE"[i % 5] for i in range(40)]
 

@@ -36,6 +36,7 @@ __all__ = [
     "VISION_SALIENT",
     "EcomTask",
     "canonical",
+    "is_vision_salient",
     "our_name",
     "published_name",
 ]
@@ -87,6 +88,13 @@ def canonical(name: str) -> str:
     """Return the data's id for a task name in either spelling; an unknown name comes back as it is."""
     short = name.rsplit("/", 1)[-1]
     return short if short in TASKS else _SPELLINGS.get(short.replace("-", "_"), short)
+
+
+def is_vision_salient(mark: object) -> bool | None:
+    """Return what a row's is_vc says, a row without it being not marked; None where it is neither true nor false."""
+    if mark is None or isinstance(mark, bool):
+        return bool(mark)
+    return {"true": True, "1": True, "false": False, "0": False, "": False}.get(str(mark).strip().lower())
 
 
 _OURS: Mapping[str, str] = MappingProxyType(

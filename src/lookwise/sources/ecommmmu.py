@@ -31,6 +31,7 @@ from lookwise.benchmarks.ecommmmu import (
     PURCHASES,
     VISION_SALIENT,
     canonical,
+    is_vision_salient,
     our_name,
 )
 from lookwise.errors import DataError, nearest
@@ -303,11 +304,8 @@ def _visuals(pictures: Sequence[Mapping[int, str]], slots: Sequence[str]) -> tup
 
 
 def _marked(value: Any) -> bool:
-    """Return whether is_vc says yes; a row without it is not marked."""
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    known = {"true": True, "1": True, "false": False, "0": False, "": False}
-    word = str(value).strip().lower()
-    if word not in known:
+    """Return whether is_vc says yes."""
+    known = is_vision_salient(value)
+    if known is None:
         raise Malformed("is_vc is neither true nor false")
-    return known[word]
+    return known
