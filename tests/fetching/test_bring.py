@@ -85,6 +85,31 @@ def test_archives_on_the_hub_are_unpacked_beside_their_texts(hub: HubServer, tmp
     assert hub.visits[f"GET /datasets/THUIAR/MMLA-Datasets/resolve/{'a' * 40}/MELD/train.tsv"] == 1
 
 
+MMIE = {
+    "data.json": b"[]",
+    "overview.json": b"[]",
+    "images.tar.gz": tar({"images/1.png": b"\1" * 30, "images/2.png": b"\2" * 30}),
+    "evaluate.py": b"raise SystemExit",
+}
+
+
+@pytest.mark.parametrize("hub", [("MMIE/MMIE", MMIE)], indirect=True)
+def test_mmie_comes_from_behind_its_gate_with_its_images_beside_its_questions(
+    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mmie"
+    hub.gated = True
+    assert main(["data", "fetch", "MMIE", str(folder)]) == 1
+    told = capsys.readouterr()
+    assert told.out.index("gate     conditions to accept") < told.out.index("the hub says: licence cc-by-4.0")
+    assert "accept its conditions on its page on the hub, then log in" in told.err
+    hub.gated = False
+    assert main(["data", "fetch", "mmie", str(folder)]) == 0
+    assert (folder / "images" / "2.png").read_bytes() == b"\2" * 30
+    assert {f["path"] for f in manifest(folder)["files"]} == {*MMIE, "images/1.png", "images/2.png"} - {"evaluate.py"}
+    assert "next     lookwise score FILE --benchmark mmie" in capsys.readouterr().out
+
+
 def test_what_arrives_damaged_is_not_kept(hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub.damaged.add("dataset.json")
     assert main(["data", "fetch", "mmecinstruct", str(tmp_path / "d")]) == 1

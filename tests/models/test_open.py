@@ -19,6 +19,7 @@ from lookwise.errors import ModelError
 from lookwise.message import user
 from lookwise.model import Generate, Rank, Request
 from lookwise.models.hf.bits import held_in
+from lookwise.models.hf.load import _numbers
 from lookwise.models.open import ModelOptions, check_spec, fingerprint, open_model, takes_pictures
 
 RENAMED = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
@@ -127,6 +128,23 @@ def test_devices_and_dtypes_that_are_not_there(options: ModelOptions, says: str,
     with pytest.raises(ModelError) as caught:
         open_model(f"hf:{saved('llama')}", options)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("own", "dtype"), [(True, "bfloat16"), (False, "float16")])
+def test_sixteen_bits_are_those_that_the_device_computes_in(
+    own: bool, dtype: str, saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return own or including_emulation
+
+    spec = f"hf:{saved('llama')}"
+    named = {one: fingerprint(spec, ModelOptions(device="cpu", dtype=one)) for one in ("bfloat16", "float16")}
+    monkeypatch.setattr("lookwise.models.open._has_driver", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert fingerprint(spec) == fingerprint(spec, ModelOptions(device="cuda:0")) == named[dtype]
+    assert fingerprint(spec, ModelOptions(dtype="bfloat16")) == named["bfloat16"], "what is named is not changed"
+    assert _numbers("int8", torch.device("cuda"))["dtype"] == getattr(torch, dtype)
 
 
 def test_a_fingerprint_follows_content_and_not_the_path(tmp_path: Path, saved: Callable[..., Path]) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lookwise.errors import ModelError, RecipeError
-from lookwise.pipeline.able import check_able
+from lookwise.models.open import Needs
+from lookwise.pipeline.able import check_able, needs_of_model
 from lookwise.recipe import Recipe
 
 TEXT, SEES, ONE, ASKED_ONLY = "llama", "llava", "blip-2", "qwen2_vl"
@@ -60,6 +61,36 @@ def test_a_model_that_cannot_do_it_is_refused_by_role(
 ) -> None:
     with pytest.raises(ModelError, match=says):
         check_able(recipe(families, settings, spec))
+
+
+@pytest.mark.parametrize(
+    ("role", "settings"),
+    [
+        ("captioner", {}),
+        ("judge a", {"judging": "generate"}),
+        ("reader", {"answering": "generate"}),
+        ("verifier", {"assessing": "generate", "policies": ("none", "visuals:predicted")}),
+    ],
+)
+def test_a_model_that_writes_otherwise_than_is_done_here_is_refused_where_it_writes(
+    role: str, settings: dict[str, Any], spec: Any, tmp_path: Path
+) -> None:
+    families = {"judge" if role == "judge a" else role: "mllama"}
+    check_able(recipe(families, settings, spec))
+    (tmp_path / "mllama" / "generation_config.json").write_text(json.dumps({"bad_words_ids": [[3]]}))
+    with pytest.raises(ModelError, match=f"^{role}: .*sets bad_words_ids, which changes what it writes"):
+        check_able(recipe(families, settings, spec))
+    if role != "captioner":
+        ranking = {key: value for key, value in settings.items() if value != "generate"}
+        check_able(recipe(families, ranking, spec))
+
+
+def test_what_a_model_will_be_asked_is_known_by_its_spec_with_an_adapter_or_without(spec: Any) -> None:
+    made = recipe({}, {"policies": ("none",), "answering": "generate", "captioner": "scripted:echo"}, spec)
+    assert needs_of_model(made, made.reader) == (Needs(0, 0, writes=True),)
+    assert needs_of_model(made, f"{made.reader}+out/adapters/none") == needs_of_model(made, made.reader)
+    assert needs_of_model(made, "scripted:echo") == (Needs(1, 1, writes=True),)
+    assert needs_of_model(made, "hf:another/model") == ()
 
 
 def recipe(families: dict[str, str], settings: dict[str, Any], spec: Any) -> Recipe:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookwise.model import Rank, Reply, Request
+from lookwise.message import Media
+from lookwise.model import Generate, Rank, Reply, Request
 from lookwise.models.open import open_model
 from lookwise.pipeline.flips import flips, questions
 
@@ -46,3 +47,11 @@ def test_a_bundled_reader_is_steady() -> None:
     model.close()
     assert (found.ranked, found.written, found.failed) == (0, 0, 0)
     assert found.furthest < 1e-4
+
+
+def test_a_picture_comes_with_every_question() -> None:
+    blank = Media("blank.png")
+    for request in (*questions(None, blank), *questions(Generate(), blank)):
+        assert [message.role for message in request.conversation] == ["user"]
+        assert request.conversation[0].media == (blank,)
+    assert not any(message.media for request in questions() for message in request.conversation)

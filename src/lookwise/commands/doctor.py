@@ -1,7 +1,7 @@
 """`lookwise doctor [MODEL]`: what is installed and, for a model, what it is, what it needs, how steady it answers.
 
-The memory is said before anything loads; then the model is opened and asked the same questions one by one and in one
-batch, since a batch that changes answers makes every number depend on the machine.
+The memory is said before anything loads or its weights are fetched; then the model is opened and asked the same
+questions one by one and in one batch, since a batch that changes answers makes every number depend on the machine.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lookwise import __version__
@@ -21,6 +24,8 @@ _NEEDED = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokeni
 _EXTRAS = ("torchvision", "bitsandbytes", "av", "deepspeed")
 _BATCH, _TOKENS = 32, 1024
 """The batch whose memory is told."""
+_SIDE = 224
+"""Pixels of the blank picture that comes with each question to a family that takes none without one."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -38,6 +43,8 @@ def doctor(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         for key, value in facts.items():
             say(f"{key:<10} {_plain(value)}")
+    elif arguments.model and facts["model"].get("weights_bytes") and not facts["model"]["here"]:
+        sys.stderr.write(f"model      {_plain(facts['model'])}\n")  # before it is fetched; JSON comes at the end
     if arguments.model and not _paid(arguments.model):
         facts["steadiness"] = _steadiness(arguments.model, arguments.dtype)
         if not arguments.json:
@@ -61,8 +68,9 @@ def _cuda() -> str | None:
 
 
 def _model(spec: str, dtype: str) -> dict[str, Any]:
+    from lookwise.models.hf.families import sees_pictures
     from lookwise.models.open import ModelOptions, check_spec, fingerprint, takes_pictures
-    from lookwise.models.place import locate
+    from lookwise.models.place import locate, preview
 
     check_spec(spec)
     if _paid(spec):
@@ -70,12 +78,13 @@ def _model(spec: str, dtype: str) -> dict[str, Any]:
     if spec.partition(":")[0] not in ("hf", "tiny"):
         return {"spec": spec, "here": False, "sees_pictures": takes_pictures(spec)}
     place = locate(spec, fetch=False)
+    found = place or preview(spec)
     return {
         "spec": spec,
         "here": place is not None,
-        "sees_pictures": takes_pictures(spec),
+        "sees_pictures": sees_pictures(found.folder, spec),
         "fingerprint": fingerprint(spec, ModelOptions(dtype=dtype)) if place else None,
-        **(_memory(place, dtype) if place else {}),
+        **_memory(found, dtype),
     }
 
 
@@ -96,12 +105,20 @@ def _memory(place: Any, dtype: str) -> dict[str, Any]:
 def _steadiness(spec: str, dtype: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from lookwise.models.open import ModelOptions, open_model
+    from PIL import Image
+
+    from lookwise.message import Media
+    from lookwise.models.open import ModelOptions, needs_a_picture, open_model
     from lookwise.pipeline.flips import flips
 
     model = open_model(spec, ModelOptions(dtype=dtype))
     try:
-        return asdict(flips(model))
+        if not needs_a_picture(spec):
+            return asdict(flips(model))
+        with TemporaryDirectory() as folder:
+            blank = Path(folder) / "blank.png"
+            Image.new("RGB", (_SIDE, _SIDE), "white").save(blank)
+            return asdict(flips(model, Media(str(blank)))) | {"picture": "blank"}
     finally:
         model.close()
 
@@ -114,6 +131,7 @@ def _told(found: dict[str, Any]) -> str:
     return (
         f"{verdict}; of {found['asked']} questions asked alone and in one batch, {found['ranked']} were ranked and "
         f"{found['written']} written otherwise; scores differ by at most {found['furthest']:.1e} nats"
+        + ("; a blank picture came with each" if found.get("picture") else "")
         + (f"; {found['failed']} could not be asked" if found["failed"] else "")
     )
 

@@ -77,6 +77,18 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
                 use="lookwise score FILE --benchmark mmla",
                 pictures="videos in one archive for each data set, unpacked beside its texts",
             ),
+            Published(
+                name="mmie",
+                title="MMIE (arXiv 2410.10139): 20,103 interleaved queries in three categories, twelve fields",
+                repo="MMIE/MMIE",
+                licence="mit for the project; of the data set, the hub is asked before fetching",
+                size="not known here; the hub is asked before fetching",
+                gate="conditions to accept on its page on the hub, which approves at once; then hf auth login",
+                files=("*.json", "images.tar.gz", "README.md"),
+                main="*.json",
+                use="lookwise score FILE --benchmark mmie (FILE: what its judge wrote)",
+                pictures="one archive, images.tar.gz, unpacked beside its questions",
+            ),
         )
     }
 )

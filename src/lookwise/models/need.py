@@ -1,26 +1,21 @@
 """What memory a checkpoint needs, read from its files before anything is loaded.
 
-In: a `Place`, the width of a number once loaded.  Out: `Need`: bytes of weights, bytes that a token's keys and values
-take in the cache, the longest prompt.  Plain Python: headers of safetensors files and config.json, no tensor library.
+In: a `Place`, or a `Preview` of what is still on the hub; the width of a number once loaded.  Out: `Need`: bytes of
+weights, bytes that a token's keys and values take in the cache, the longest prompt.  Plain Python: headers of
+safetensors files and config.json, no tensor library.
 Activations are not counted; they are of the order of the cache of one batch.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from lookwise.errors import ModelError
-from lookwise.models.place import Place
+from lookwise.models.place import Place, Preview, weight_files
+from lookwise.models.weights import Held, held_in_file
 
 __all__ = ["MATRIX_BYTES", "Need", "need_of"]
-
-_LONGEST_HEADER = 100_000_000
-"""Bytes; safetensors itself refuses a longer header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,7 @@ MATRIX_BYTES: Mapping[str, float] = {"int8": 1.0, "nf4": 0.52}
 """A matrix's number in 8 bits, or in 4 with its scales (64 numbers share one, itself in 8 bits)."""
 
 
-def need_of(place: Place, number_bytes: int, matrix_bytes: float | None = None) -> Need:
+def need_of(place: Place | Preview, number_bytes: int, matrix_bytes: float | None = None) -> Need:
     """Return what the checkpoint needs when each of its numbers takes `number_bytes` (4 fp32, 2 bf16).
 
     `matrix_bytes` is what a number of the layers' matrices takes, where they are held in fewer bits than the rest.
@@ -52,8 +47,7 @@ def need_of(place: Place, number_bytes: int, matrix_bytes: float | None = None) 
     width = int(text.get("head_dim") or int(text.get("hidden_size") or 0) // heads)
     groups = int(text.get("num_key_value_heads") or heads)
     layers = int(text.get("num_hidden_layers") or 0)
-    files = [*place.folder.glob("*.safetensors"), *(place.adapter.glob("*.safetensors") if place.adapter else ())]
-    tensors = [tensor for path in sorted(files) for tensor in _tensors(path)]
+    tensors = place.held if isinstance(place, Preview) else _held(place)
     parameters = sum(size for _, size, _ in tensors)
     inner = sum(size for name, size, matrix in tensors if matrix and not any(part in name for part in _WHOLE))
     spared = 0 if matrix_bytes is None else round(inner * (number_bytes - matrix_bytes))
@@ -69,16 +63,6 @@ _WHOLE = ("embed", "lm_head")
 """Parts of the names of matrices that stay as they are when the others are held in fewer bits."""
 
 
-def _tensors(path: Path) -> Iterator[tuple[str, int, bool]]:
-    """Yield each tensor of a safetensors file: its name, how many numbers it holds, whether it is a matrix."""
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        header = file.read(length) if 0 < length <= _LONGEST_HEADER else b""
-    try:
-        found = json.loads(header)
-    except ValueError:
-        raise ModelError(f"{path} is no safetensors file: its header does not read; fetch it again") from None
-    for name, tensor in found.items():
-        if name != "__metadata__":
-            yield name, math.prod(tensor["shape"]), len(tensor["shape"]) == 2
+def _held(place: Place) -> list[Held]:
+    files = [*weight_files(place), *([place.adapter / "adapter_model.safetensors"] if place.adapter else ())]
+    return [held for path in files for held in held_in_file(path)]

@@ -2,22 +2,38 @@
 
 In: a spec of the schemes "tiny:" and "hf:", with or without "+adapter", and whether its own Python may be run.  Out: a
 `Place` (folders on disk), or a ModelError in one sentence; a digest over weights, configuration, tokenizer, template,
-adapter, and the Python files where they may be run.  Plain Python: nothing is loaded.  Cards and readme files are not
-digested, and neither are paths.
+adapter, and the Python files where they may be run.  Plain Python: nothing is loaded.  Cards, readme files and second
+copies of the weights are not digested, and neither are paths.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lookwise.errors import ModelError, nearest
+from lookwise.models import hub
 from lookwise.models.hf.families import code_of, family_of
+from lookwise.models.weights import INDEX, SINGLE, Held, held_in_file, weight_names
 
-__all__ = ["Place", "bundled", "code_files", "digest", "locate", "text_digest", "text_files"]
+__all__ = [
+    "Place",
+    "Preview",
+    "bundled",
+    "code_files",
+    "digest",
+    "locate",
+    "preview",
+    "text_digest",
+    "text_files",
+    "weight_files",
+]
+
+Judge = Callable[[Path], None]
+"""Raises ModelError for a checkpoint that will not do, from its folder's configuration alone."""
 
 _TINY = Path(__file__).parent / "tiny"
 _TEXT = (
@@ -33,8 +49,10 @@ _TEXT = (
 )
 """What turns a conversation into a model's input."""
 
-_CONTENT = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", *_TEXT)
-"""What answers depend on in a checkpoint's folder, as patterns of file names."""
+_FIRST = ("config.json", "generation_config.json", INDEX)
+"""What is fetched first, so that what cannot be asked is not fetched whole."""
+_CONTENT = (*_FIRST[:2], *_TEXT)
+"""What answers depend on in a checkpoint's folder beside its weights, as patterns of file names."""
 
 _CODE = ("**/*.py",)
 """A checkpoint's own Python, where it may be run."""
@@ -58,23 +76,61 @@ def bundled() -> list[str]:
     return sorted(path.parent.name for path in _TINY.glob("*/config.json"))
 
 
-def locate(spec: str, *, fetch: bool, remote_code: bool = False) -> Place | None:
+def locate(spec: str, *, fetch: bool, remote_code: bool = False, judge: Judge | None = None) -> Place | None:
     """Return where a spec's files are; with `remote_code`, Python files among them may be run.
 
     A hub name that is not on this machine is fetched if `fetch`, else None is returned: nothing more can be said of it
-    before it is opened.
+    before it is opened.  `judge` is asked as soon as the base's configuration is here, before its weights are fetched.
     """
     scheme, _, rest = spec.partition(":")
-    base, adapter = _split(rest)
-    if adapter is not None:
-        _check_adapter(adapter, spec)
-    folder = _tiny(base, spec) if scheme == "tiny" else _folder(base, spec, fetch, remote_code)
-    if folder is None:
+    base, named = _split(rest)
+    adapter = None if named is None else _adapter(named, spec, fetch)
+    folder = _tiny(base, spec) if scheme == "tiny" else _folder(base, spec, fetch, remote_code, judge)
+    if folder is None or (named is not None and adapter is None):
         return None
     family_of(folder, spec, remote_code=remote_code)
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(f"model {spec!r}: {folder} holds no *.safetensors weights; save the model in that format")
+    if judge is not None:
+        judge(folder)
+    _check_weights(folder, spec)
     return Place(spec, folder, adapter, remote_code and _own_code(folder, spec))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is known of a hub name before its weights are fetched: its configuration's folder, what weights it has."""
+
+    spec: str
+    folder: Path
+    held: tuple[Held, ...]
+
+
+def preview(spec: str) -> Preview:
+    """Ask the hub for a configuration, and for the headers of the weights; ModelError where it cannot be reached."""
+    base, named = _split(spec.partition(":")[2])
+    place = locate(spec if named is None else spec.removesuffix(f"+{named}"), fetch=False)
+    folder = hub.fetched(base, spec, _FIRST) if place is None else place.folder
+    family_of(folder, spec)
+    found = list(hub.held_at_hub(base, spec)) if place is None else _held(weight_files(place))
+    if named is not None:
+        adapter = _adapter(named, spec, fetch=False)
+        found += hub.held_at_hub(named, spec, _ADAPTER[1]) if adapter is None else _held([adapter / _ADAPTER[1]])
+    return Preview(spec, folder, tuple(found))
+
+
+def _held(files: list[Path]) -> list[Held]:
+    return [held for path in files for held in held_in_file(path)]
+
+
+def _check_weights(folder: Path, spec: str) -> None:
+    names = weight_names(folder, spec)
+    if not names:
+        raise ModelError(
+            f"model {spec!r}: {folder} holds no *.safetensors weights by the names that are read ({SINGLE}, or {INDEX} "
+            "and the files it names); save the model in that format"
+        )
+    lost = next((name for name in names if not (folder / name).is_file()), None)
+    if lost is not None:
+        raise ModelError(f"model {spec!r}: {folder} holds no {lost}, which its {INDEX} names; fetch it again")
 
 
 def _own_code(folder: Path, spec: str) -> bool:
@@ -96,51 +152,63 @@ def _module(reference: str) -> str:
 
 def digest(place: Place) -> str:
     """Return 16 hex digits over every file that an answer depends on."""
-    content = (*_CONTENT, *_CODE) if place.remote_code else _CONTENT
-    return _digest((place.folder, content), (place.adapter, _ADAPTER))
+    parts = [(place.folder, [*_found(place.folder, _CONTENT), *weight_files(place), *code_files(place)])]
+    if place.adapter is not None:
+        parts.append((place.adapter, _found(place.adapter, _ADAPTER)))
+    return _digest(*parts)
 
 
 def text_digest(place: Place) -> str:
     """Return 16 hex digits over the files of its tokenizer, template and processor alone."""
-    return _digest((place.folder, (*_TEXT, *_CODE) if place.remote_code else _TEXT))
+    return _digest((place.folder, [*text_files(place), *code_files(place)]))
+
+
+def weight_files(place: Place) -> list[Path]:
+    """Return the files of a base's weights: those that are loaded, and no second copy beside them."""
+    return [place.folder / name for name in weight_names(place.folder, place.spec)]
 
 
 def text_files(place: Place) -> list[Path]:
     """Return the files of its tokenizer, template and processor."""
-    return sorted({path for pattern in _TEXT for path in place.folder.glob(pattern) if path.is_file()})
+    return _found(place.folder, _TEXT)
 
 
 def code_files(place: Place) -> list[Path]:
     """Return the files of its own Python where that may be run, else none."""
-    patterns = _CODE if place.remote_code else ()
-    return sorted({path for pattern in patterns for path in place.folder.glob(pattern) if path.is_file()})
+    return _found(place.folder, _CODE) if place.remote_code else []
 
 
-def _digest(*parts: tuple[Path | None, tuple[str, ...]]) -> str:
+def _found(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+
+
+def _digest(*parts: tuple[Path, list[Path]]) -> str:
     total = hashlib.sha256()
-    for folder, patterns in parts:
-        if folder is None:
-            continue
-        names = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-        for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in names):
+    for folder, paths in parts:
+        for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
             stat = path.stat()
             total.update(f"{name}\x1f{_file(str(path), stat.st_size, stat.st_mtime_ns)}\x1e".encode())
         total.update(b"\x1d")
     return total.hexdigest()[:16]
 
 
-def _split(rest: str) -> tuple[str, Path | None]:
+def _split(rest: str) -> tuple[str, str | None]:
     """Return base and adapter of "base+adapter"; a folder whose own name holds a plus sign is a base."""
     base, plus, adapter = rest.partition("+")
-    if not plus or Path(rest).is_dir():
-        return rest, None
-    return base, Path(adapter).expanduser()
+    return (rest, None) if not plus or Path(rest).is_dir() else (base, adapter)
 
 
-def _check_adapter(folder: Path, spec: str) -> None:
-    for name in _ADAPTER:
-        if not (folder / name).is_file():
-            raise ModelError(f"model {spec!r}: {folder} is no adapter, since it holds no {name}; tune one first")
+def _adapter(name: str, spec: str, fetch: bool) -> Path | None:
+    """Return an adapter's local folder, or the cached or fetched folder of a hub name; None for one not here."""
+    folder: Path | None = Path(name).expanduser()
+    if hub.is_hub_name(name) and not Path(name).is_dir():
+        folder = hub.cached(name, spec, _ADAPTER)
+        if folder is None or not all((folder / file).is_file() for file in _ADAPTER):
+            folder = hub.fetched(name, spec, _ADAPTER) if fetch else None
+    lost = next((file for file in _ADAPTER if folder is not None and not (folder / file).is_file()), None)
+    if lost is not None:
+        raise ModelError(f"model {spec!r}: {folder} is no adapter, since it holds no {lost}; tune one first")
+    return folder
 
 
 def _tiny(name: str, spec: str) -> Path:
@@ -149,52 +217,39 @@ def _tiny(name: str, spec: str) -> Path:
     return _TINY / name
 
 
-def _folder(name: str, spec: str, fetch: bool, remote_code: bool) -> Path | None:
+def _folder(name: str, spec: str, fetch: bool, remote_code: bool, judge: Judge | None) -> Path | None:
     """Return a local folder, or the cached or fetched folder of a hub name."""
     path = Path(name).expanduser()
     if path.is_dir():
         return path
-    if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
+    if not hub.is_hub_name(name):
         raise ModelError(f"model {spec!r}: no folder {name!r}; expected a checkpoint's folder or a hub name org/name")
-    return _hub(name, spec, fetch, remote_code)
+    here = hub.cached(name, spec, _FIRST)
+    if here is not None and _complete(here, spec, remote_code):
+        return here
+    return _fetched(name, spec, remote_code, judge) if fetch else None
 
 
-def _hub(name: str, spec: str, fetch: bool, remote_code: bool) -> Path | None:
-    """Return the folder of a hub name; its configuration comes first, so that what cannot be asked is not fetched."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = [*_CONTENT, *(_CODE_AT_HUB if remote_code else ())]
-    try:
-        here = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=True))
-        if _complete(here, remote_code):
-            return here
-    except HFValidationError as error:
-        raise ModelError(f"model {spec!r}: {error}; expected a folder or a hub name org/name") from None
-    except LocalEntryNotFoundError:
-        pass
-    if not fetch:
-        return None
-    try:
-        first = Path(snapshot_download(name, allow_patterns=["config.json"]))
-        family_of(first, spec, remote_code=remote_code)
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {spec!r} is no folder and could not be fetched ({reason}); give a folder") from None
+def _fetched(name: str, spec: str, remote_code: bool, judge: Judge | None) -> Path:
+    """Fetch a hub name: its configuration first, so that what cannot be asked is not fetched."""
+    first = hub.fetched(name, spec, _FIRST)
+    family_of(first, spec, remote_code=remote_code)
+    if judge is not None:
+        judge(first)
+    code = _CODE_AT_HUB if remote_code else ()
+    return hub.fetched(name, spec, [*_FIRST, *_TEXT, *(weight_names(first, spec) or (SINGLE,)), *code])
 
 
-def _complete(folder: Path, remote_code: bool) -> bool:
+def _complete(folder: Path, spec: str, remote_code: bool) -> bool:
     """Return whether a fetched folder holds all that its own lists name: an interrupted download leaves some of it."""
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+    if not (folder / "config.json").is_file():
         return False
     try:
-        indexes = [json.loads(p.read_text(encoding="utf-8")) for p in folder.glob("*.safetensors.index.json")]
-        shards = {str(shard) for index in indexes for shard in index["weight_map"].values()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        names = weight_names(folder, spec)
+    except ModelError:
         return False
-    code = {_module(ref) for ref in code_of(folder, folder.name) if "--" not in ref} if remote_code else set()
-    return all((folder / name).is_file() for name in shards | code)
+    code = {_module(ref) for ref in code_of(folder, spec) if "--" not in ref} if remote_code else set()
+    return bool(names) and all((folder / name).is_file() for name in {*names, *code})
 
 
 @functools.lru_cache(maxsize=1024)

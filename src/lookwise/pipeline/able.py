@@ -7,6 +7,7 @@ many pictures a question shows, whether one is a clip) is said with the first re
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lookwise.errors import ModelError
 from lookwise.models.hf.families import Abilities, lacks
@@ -18,7 +19,7 @@ from lookwise.recipe import Recipe
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.training.bases import check_base
 
-__all__ = ["check_able"]
+__all__ = ["check_able", "needs_of_model"]
 
 
 def check_able(recipe: Recipe) -> None:
@@ -40,16 +41,23 @@ def check_able(recipe: Recipe) -> None:
                 raise ModelError(f"{role}: {error}") from None
 
 
+def needs_of_model(recipe: Recipe, spec: str) -> tuple[Needs, ...]:
+    """Return what requests of a model will hold, one for each role that it has, with or without an adapter of ours."""
+    roles = ((asked, needs) for _, asked, needs in _asked(recipe) if needs is not None)
+    return tuple(needs for asked, needs in roles if spec == asked or spec.startswith(f"{asked}+"))
+
+
 def _asked(recipe: Recipe) -> Iterator[tuple[str, str, Needs | None]]:
     """Yield each role with its model and what its requests will hold, None for a model that is never asked."""
     policies = _policies(recipe)
     if recipe.captioner in recipe.models:
-        yield "captioner", recipe.captioner, Needs(1, 1)
+        yield "captioner", recipe.captioner, Needs(1, 1, writes=True)
     for name, judge in recipe.judges.items():
-        yield f"judge {name}", judge, Needs()
-    yield "reader", recipe.reader, _shown(policies)
-    yield "assessor", recipe.assessor or recipe.reader, Needs(0, 1) if _measures(recipe, policies) else None
-    yield "verifier", recipe.verifier or recipe.reader, Needs(1, 1) if recipe.predicts else None
+        yield f"judge {name}", judge, Needs(writes=recipe.judging == "generate")
+    yield "reader", recipe.reader, replace(_shown(policies), writes=recipe.answering == "generate")
+    free, measures = recipe.assessing == "generate", _measures(recipe, policies)
+    yield "assessor", recipe.assessor or recipe.reader, Needs(0, 1, writes=free) if measures else None
+    yield "verifier", recipe.verifier or recipe.reader, Needs(1, 1, writes=free) if recipe.predicts else None
 
 
 def _policies(recipe: Recipe) -> tuple[Policy, ...]:

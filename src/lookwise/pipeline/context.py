@@ -207,9 +207,11 @@ class Context:
 
     def source(self, key: str, spec: str) -> ModelSource:
         """Return a model for the loop under a key: opened when first needed, its fingerprint known before."""
+        from lookwise.pipeline.able import needs_of_model
+
         recipe = self.recipe
-        code = recipe.may_run_code(spec)
-        options = ModelOptions(recipe.device, recipe.dtype, None, recipe.http_concurrency, self.budget, code)
+        code, needs = recipe.may_run_code(spec), needs_of_model(recipe, spec)
+        options = ModelOptions(recipe.device, recipe.dtype, None, recipe.http_concurrency, self.budget, code, needs)
         found = self.spec(spec)
         opens, names = partial(open_model, found, options), partial(fingerprint, found, options)
         if self.team is None or spec.partition(":")[0] not in ("tiny", "hf", SCRATCH):

@@ -2,7 +2,8 @@
 
 In: an open model.  Out: `Flips`: how many questions got another answer, and the largest difference of an option's
 log-probability (nats).  The questions are samples of the generated shop, of every task, so that lengths differ as much
-as in real work.  Pictures are left out: towers see each picture alone.
+as in real work.  Pictures are left out, since towers see each picture alone; a family that takes exactly one is given
+the same one with each.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from lookwise.bazaar.samples import make_split
 from lookwise.benchmarks.catalog import find_task
 from lookwise.benchmarks.rendering import answer_conversation
+from lookwise.message import Media
 from lookwise.model import Generate, Model, Rank, Reply, Request, Want
 
 __all__ = ["Flips", "flips"]
@@ -32,19 +34,19 @@ class Flips:
     failed: int
 
 
-def questions(want: Want | None = None) -> list[Request]:
-    """Return a few questions of every task; `want` None ranks each task's own answers."""
+def questions(want: Want | None = None, picture: Media | None = None) -> list[Request]:
+    """Return a few questions of every task; `want` None ranks each task's own answers; `picture` comes with each."""
     found = []
     for made in make_split(_SEED, "test", _PER_TASK):
         task = find_task(made.sample.task)
-        talk = answer_conversation(task, made.sample, {})
+        talk = answer_conversation(task, made.sample, {}, [] if picture is None else [picture])
         found.append(Request(talk, want or Rank(tuple(task.answers(made.sample)))))
     return found
 
 
-def flips(model: Model) -> Flips:
-    """Ask every question alone and in one batch, ranking and writing."""
-    ranked, written = questions(), questions(Generate(max_new_tokens=_TOKENS))
+def flips(model: Model, picture: Media | None = None) -> Flips:
+    """Ask every question, with a picture if one is given, alone and in one batch, ranking and writing."""
+    ranked, written = questions(None, picture), questions(Generate(max_new_tokens=_TOKENS), picture)
     alone, together = _asked(model, ranked)
     texts = _asked(model, written)
     pairs = list(zip(alone, together, strict=True))

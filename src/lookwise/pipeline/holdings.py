@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from lookwise.models.need import MATRIX_BYTES, need_of
-from lookwise.models.place import locate
+from lookwise.models.place import locate, weight_files
 from lookwise.pipeline.demand import Demand
 from lookwise.recipe import GIVEN, Recipe
 
@@ -74,7 +74,7 @@ def _holding(spec: str, recipe: Recipe) -> _Holding | None:
     place = locate(spec, fetch=False)
     if place is not None:
         need = need_of(place, number, matrix)
-        files = sum(path.stat().st_size for path in place.folder.glob("*.safetensors"))
+        files = sum(path.stat().st_size for path in weight_files(place))
         return _Holding(spec, need.weight_bytes, files, "here")
     told = _SIZE.search(spec.rpartition("/")[2])
     if told is None:

@@ -9,6 +9,7 @@ sees in tuning what it sees when it is asked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,7 +28,7 @@ from lookwise.models.hf.faults import FAULTS, cannot
 from lookwise.models.hf.own_code import loader
 from lookwise.models.hf.texts import load_texts
 from lookwise.models.place import Place, digest, locate
-from lookwise.training.bases import check_base
+from lookwise.training.bases import check_base, check_tunable
 from lookwise.training.settings import TuneSettings
 
 if TYPE_CHECKING:
@@ -54,10 +55,12 @@ def open_base(base: str, settings: TuneSettings) -> Opened:
     scheme, colon, _ = base.partition(":")
     spec = base if colon and scheme in ("tiny", "hf") else f"hf:{base}"
     quantization = _quantization(settings)
-    place = locate(spec, fetch=True, remote_code=settings.remote_code)
+    code = settings.remote_code
+    judge = partial(check_tunable, spec=spec, pictures=False, remote_code=code)
+    place = locate(spec, fetch=True, remote_code=code, judge=judge)
     if place is None:
         raise ModelError(f"{base} could not be found; give a checkpoint's folder")
-    check_base(spec, pictures=False, remote_code=settings.remote_code)
+    check_base(spec, pictures=False, remote_code=code)
     sees = sees_pictures(place.folder, base, remote_code=place.remote_code)
     try:
         processor = _processor(place, sees)

@@ -13,7 +13,7 @@ import torch
 
 from lookwise.errors import ModelError, ModelMemoryError
 
-__all__ = ["batch_tokens", "cuda_name", "cuda_works", "memory_guard", "pick_device"]
+__all__ = ["batch_tokens", "cuda_computes_bfloat16", "cuda_name", "cuda_works", "memory_guard", "pick_device"]
 
 _CPU_TOKENS = 16_384
 _CPU_TOKENS_LARGE = 4_096
@@ -25,6 +25,11 @@ _CUDA_TOKENS = (2_048, 262_144)
 def cuda_works() -> bool:
     """Return whether this torch can use a CUDA device."""
     return torch.cuda.is_available()
+
+
+def cuda_computes_bfloat16() -> bool:
+    """Return whether the CUDA device computes in bfloat16 itself; those before Ampere only imitate it, slowly."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def cuda_name() -> str | None:

@@ -50,12 +50,16 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What requests will hold: at least and at most so many pictures each, clips, turns other than a single user's."""
+    """What requests will hold: at least and at most so many pictures each, clips, turns other than a single user's.
+
+    `writes`: some of them want text written, and not only options ranked.
+    """
 
     fewest: int = 0
     most: int = 0
     clips: bool = False
     turns: bool = False
+    writes: bool = False
 
 
 _EYES = {

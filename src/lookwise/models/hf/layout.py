@@ -78,7 +78,8 @@ class Row:
 
     `features` are pairs of a start and a tensor [tokens, width] that replaces the embeddings there.  `looks` are
     pictures that are looked at from the side (cross.py).  `positions` [3, tokens] are those of the prompt's tokens in
-    time, height and width, for models whose positions have these axes and prompts that show something.
+    time, height and width, for models whose positions have these axes and prompts that show something.  `said` are the
+    tokens that the tokenizer made, where some of `ids` only hold a picture's place.
     """
 
     ids: Sequence[int]
@@ -86,6 +87,12 @@ class Row:
     features: tuple[tuple[int, Tensor], ...] = ()
     looks: tuple[Look, ...] = ()
     positions: Tensor | None = None
+    said: Sequence[int] | None = None
+
+    @property
+    def tokens(self) -> set[int]:
+        """The tokens that it holds, each once."""
+        return set(self.ids if self.said is None else self.said)
 
     @property
     def next_position(self) -> int:

@@ -18,6 +18,8 @@ from transformers.utils import logging
 
 from lookwise.models.heads import is_tied, untie
 from lookwise.models.hf.bits import Bits, held_in
+from lookwise.models.hf.decoding import Decoding, decoding_of
+from lookwise.models.hf.device import cuda_computes_bfloat16
 from lookwise.models.hf.families import sees_pictures
 from lookwise.models.hf.faults import FAULTS, OWN_CODE_CURE, cannot
 from lookwise.models.hf.own_code import loader
@@ -30,10 +32,11 @@ _MERGE_TOLERANCE = 1e-4
 
 
 class Loaded(NamedTuple):
-    """A model in memory, and the tokens that end a turn by its own configuration."""
+    """A model in memory; the tokens that end a turn and how text is written, both by its own configuration."""
 
     model: Any
     ends: frozenset[int]
+    decoding: Decoding
 
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -59,7 +62,7 @@ def load_network(place: Place, device: torch.device, dtype: str) -> Loaded:
             **_numbers(dtype, device),
             **code,
         )
-        ends = _ends(model, place.folder)
+        ends, decoding = _ends(model, place.folder), _decoding(model, place)
         model = (model.to(device) if dtype in _DTYPES else model).eval()
         if place.adapter is not None:
             model = _with_adapter(model, place.adapter)
@@ -69,26 +72,39 @@ def load_network(place: Place, device: torch.device, dtype: str) -> Loaded:
     finally:
         if shown:
             bars.enable_progress_bar()
-    return Loaded(model.requires_grad_(False), ends)
+    return Loaded(model.requires_grad_(False), ends, decoding)
 
 
 def _numbers(dtype: str, device: torch.device) -> dict[str, Any]:
     """Return what weights are loaded as; quantised ones are made on their device, since they cannot be moved there."""
     if dtype in _DTYPES:
         return {"dtype": _DTYPES[dtype]}
-    computed = torch.float32 if device.type == "cpu" else torch.bfloat16
+    half = torch.bfloat16 if cuda_computes_bfloat16() else torch.float16
+    computed = torch.float32 if device.type == "cpu" else half
     held = held_in(cast(Bits, dtype), computed, "dtype")
     return {"dtype": computed, "quantization_config": held, "device_map": {"": device}}
 
 
 def _ends(model: Any, folder: Path) -> frozenset[int]:
-    settings = getattr(model, "generation_config", None)
-    if settings is None and (folder / "generation_config.json").is_file():  # a class of its own that knows no generate
-        settings = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
-    found = getattr(settings, "eos_token_id", None)
+    found = getattr(_settings(model, folder), "eos_token_id", None)
     if found is None:
         return frozenset()
     return frozenset(found if isinstance(found, list) else [found])
+
+
+def _decoding(model: Any, place: Place) -> Decoding:
+    # BLIP-2's generate hands over to its decoder's, which goes by settings of its own and not by the checkpoint's file.
+    writer = model.language_model if model.config.model_type == "blip-2" else model
+    settings = _settings(writer, place.folder)
+    return decoding_of({} if settings is None else settings.to_dict(), place.spec)
+
+
+def _settings(model: Any, folder: Path) -> Any:
+    """Return a model's generation settings, None where it has none."""
+    settings = getattr(model, "generation_config", None)
+    if settings is None and (folder / "generation_config.json").is_file():  # a class of its own that knows no generate
+        settings = GenerationConfig.from_pretrained(str(folder), local_files_only=True)
+    return settings
 
 
 def _with_adapter(model: Any, folder: Path) -> Any:

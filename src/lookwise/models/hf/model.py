@@ -2,7 +2,8 @@
 
 In: requests.  Out: replies.  A request that cannot be answered (a picture that does not open, a prompt beyond what the
 model can hold, options without tokens) gets a reply with the reason; what no request of this model can ever be
-(pictures for a text model) is a ModelError.  It knows neither stages nor the reply store.
+(pictures for a text model, writing in a way that is not done here) is a ModelError.  It knows neither stages nor the
+reply store.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class HFModel:
         network = own_network(loaded.model, where, place.spec) if place.remote_code else Network(loaded.model, where)
         self._network: Network | None = network
         ends = (texts.tokenizer.eos_token_id, self._encoder.end_of_turn)
+        self._decoding = loaded.decoding
         self._ends = loaded.ends | {token for token in ends if token is not None}
         self._aside = False
         self._positions: Positions | None = None
@@ -101,6 +103,8 @@ class HFModel:
         """Answer a batch, one reply per request, in order."""
         if self._network is None:
             raise ModelError(f"model {self._name!r} is closed; open it again")
+        if any(isinstance(request.want, Generate) for request in batch):
+            self._decoding.check(self._name)
         with memory_guard(self._name):
             replies: list[Reply | None] = [None] * len(batch)
             ready = self._ready(batch, replies)
@@ -163,7 +167,7 @@ class HFModel:
         positions = None
         if self._positions is not None:
             positions = self._positions.of(len(ids), features, prompt.media, sights)
-        return Row(ids, None, tuple(features), tuple(looks), positions)
+        return Row(ids, None, tuple(features), tuple(looks), positions, prompt.ids)
 
     def _row(self, request: Request, prompt: Encoded, shown: Row) -> Row | str:
         """Return the row of a request, or why there can be none."""
@@ -199,7 +203,9 @@ class HFModel:
         wants = [w for w in (batch[one.index].want for one in ready) if isinstance(w, Generate)]
         if not wants:
             return
-        for one, said in zip(ready, generate(network, [r.row for r in ready], wants, self._ends), strict=True):
+        penalty = self._decoding.repetition_penalty
+        written = generate(network, [r.row for r in ready], wants, self._ends, penalty)
+        for one, said in zip(ready, written, strict=True):
             text = self._encoder.decode(said)
             replies[one.index] = Reply(text, (), (), None, one.tokens_in, len(said))
 
