@@ -75,26 +75,51 @@ class Data:
         return caps
 
     def read(self) -> Iterator[Sample | Rejected]:
-        """Yield the samples of the run's tasks, at most the recipe's number per task and split."""
-        tuning = ("train", "val") if self.recipe.readers != "zero-shot" or self.recipe.predicts else ()
-        return self.capped(self._rows((*tuning, *self.recipe.test_splits)))
+        """Yield the samples of the run's tasks, at most the recipe's number per task and split.
 
-    def capped(self, rows: Iterable[Sample | Rejected]) -> Iterator[Sample | Rejected]:
-        """Yield the rows, of samples at most the recipe's number per task and split."""
+        Reading ends as soon as every task and split has its number: rejected rows behind that are not known.
+        """
+        tuning = ("train", "val") if self.recipe.readers != "zero-shot" or self.recipe.predicts else ()
+        splits = (*tuning, *self.recipe.test_splits)
+        return self.capped(self._rows(splits), self._places(splits))
+
+    def capped(
+        self, rows: Iterable[Sample | Rejected], places: Iterable[tuple[str, str]] = ()
+    ) -> Iterator[Sample | Rejected]:
+        """Yield the rows, of samples at most the recipe's number per task and split.
+
+        `places`: every task and split that the rows may be of, where that is known; once all are full no more is read.
+        """
         taken: dict[tuple[str, str], int] = {}
+        awaited = set(places)
+        known = bool(awaited)
         for row in rows:
             if isinstance(row, Sample):
                 place = (row.task, row.split)
                 taken[place] = taken.get(place, 0) + 1
-                if 0 < self._limit(row) < taken[place]:
+                limit = self._limit(*place)
+                if 0 < limit < taken[place]:
                     continue
+                if limit == taken[place]:
+                    awaited.discard(place)
             yield row
+            if known and not awaited:
+                return
 
-    def _limit(self, sample: Sample) -> int:
-        """Return how many samples of this one's task and split are wanted; 0 means all."""
-        task = sample.task.rsplit("/", 1)[-1]
-        caps = (self._caps.get((split, task), 0) for split in ("", sample.split))
-        limits = [self.recipe.samples.get(sample.split, 0), *caps]
+    def _places(self, splits: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield the tasks and splits of which a file may hold rows."""
+        kind, published = self.kind, _benchmark(self.recipe)
+        for task in self.tasks.values():
+            for split in splits:
+                none = published == ecommmmu.BENCHMARK and split not in ecommmmu.SPLITS
+                none |= kind == mmecinstruct.BENCHMARK and split == "ood" and task.short in mmecinstruct.IN_DOMAIN_ONLY
+                if not none:
+                    yield task.name, split
+
+    def _limit(self, task: str, split: str) -> int:
+        """Return how many samples of a task (its full name) and split are wanted; 0 means all."""
+        caps = (self._caps.get((some, task.rsplit("/", 1)[-1]), 0) for some in ("", split))
+        limits = [self.recipe.samples.get(split, 0), *caps]
         return min((n for n in limits if n > 0), default=0)
 
     def _rows(self, splits: Sequence[str]) -> Iterator[Sample | Rejected]:

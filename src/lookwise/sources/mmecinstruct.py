@@ -26,7 +26,7 @@ from lookwise.sources.cells import Malformed, check_text, json_cell, picture_pla
 from lookwise.sources.json_rows import json_rows
 from lookwise.sources.rejected import Rejected
 
-__all__ = ["BENCHMARK", "SPLITS", "TASKS", "read", "split_name"]
+__all__ = ["BENCHMARK", "IN_DOMAIN_ONLY", "SPLITS", "TASKS", "read", "split_name"]
 
 BENCHMARK = "mmecinstruct"
 SPLITS = ("train", "val", "test", "ood")
@@ -53,7 +53,7 @@ TASKS: Mapping[str, _Shape] = MappingProxyType(
         "sequential_recommendation": _Shape(("history",), ()),
     }
 )
-_IN_DOMAIN_ONLY = ("product_substitute_identification", "multiclass_product_classification")
+IN_DOMAIN_ONLY = ("product_substitute_identification", "multiclass_product_classification")
 """Tasks without an out-of-domain test."""
 
 
@@ -104,7 +104,7 @@ def _samples(
 
 def _all_full(numbers: Counter[tuple[str, str]], tasks: set[str], splits: set[str], limit: int) -> bool:
     """Return whether nothing more can be wanted."""
-    places = ((t, s) for t in tasks for s in splits if s != "ood" or t not in _IN_DOMAIN_ONLY)
+    places = ((t, s) for t in tasks for s in splits if s != "ood" or t not in IN_DOMAIN_ONLY)
     return all(numbers[place] >= limit for place in places)
 
 
