@@ -135,8 +135,9 @@ class Recipe:
     # machine
     device: str = "auto"
     dtype: str = "auto"
-    """What models in this process are asked in: auto (bfloat16 on CUDA, float32 on a CPU), float32, bfloat16, float16;
-    int8 and nf4 hold matrices in 8 and 4 bits, for which the package bitsandbytes is needed."""
+    """What models in this process are asked in: auto (float32 on a CPU; on CUDA bfloat16, or float16 where the device
+    does not compute in that), float32, bfloat16, float16; int8 and nf4 hold matrices in 8 and 4 bits, for which the
+    package bitsandbytes is needed."""
     copies: int = 0
     """How many copies of a model answer at a time, each in a process of its own; 0: as many as there are CUDA devices,
     and of a small model on a CPU one a core, up to four."""
