@@ -32,8 +32,8 @@ def certain(policy: Policy, sample: Sample) -> tuple[int, ...] | None:
         return ()
     if policy.form == "captions":
         return None
-    whole = {"always": sample.candidates[:1], "all": sample.candidates}
-    return whole.get(policy.selector) if sample.candidates else ()
+    candidates = sample.candidates  # once: a dry run asks for every policy of every sample
+    return {"always": candidates[:1], "all": candidates}.get(policy.selector) if candidates else ()
 
 
 def wanted(sample: Sample, *, captioned: bool, whole: bool, policies: Sequence[Policy]) -> tuple[Visual, ...]:
