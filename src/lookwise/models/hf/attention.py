@@ -1,7 +1,8 @@
 """Attention over packed rows: no padding where tokens are computed, each row seeing itself alone.
 
 In: queries, keys and values of one layer, and a plan that knows the rows.  Out: what transformers' attention interface
-expects.  `Packed` is the first pass over whole prompts (and, behind each prompt, the nodes of its options' tree);
+expects.  `Packed` is the first pass over whole prompts (and, behind each prompt, the nodes of its options' tree; before
+it, at times, the beginning that it shares with others);
 `Step` is one further token of every row against a `Memory` of keys and values.  Everything but attention treats tokens
 one by one, so a model computes for a pack of rows exactly what it computes for each row alone.
 """
@@ -44,27 +45,45 @@ class Plan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A row in a pack: where it starts, its prompt's length, and which of itself each node of its tree sees.
+    """A row in a pack: where it starts, its prompt's length there, and which of itself each node of its tree sees.
 
-    `sees` is bool [nodes, prompt + nodes], None for a row without nodes; `positions` [prompt + nodes] then tells how
-    far apart two tokens are, for layers that see a window only.
+    `stem` is the beginning that it shares with other rows; it stands elsewhere in the pack, and the row sees all of it.
+    `sees` is bool [nodes, stem + prompt + nodes], None for a row without nodes; `positions` [stem + prompt + nodes]
+    then tells how far apart two tokens are, for layers that see a window only.
     """
 
     start: int
     prompt: int
     sees: Tensor | None = None
     positions: Tensor | None = None
+    stem: Span | None = None
 
     @property
     def nodes(self) -> int:
         """The number of nodes behind the prompt."""
         return 0 if self.sees is None else self.sees.shape[0]
 
+    @property
+    def middle(self) -> int:
+        """Where the prompt ends in the pack, and nodes begin."""
+        return self.start + self.prompt
+
+    @property
+    def shared(self) -> int:
+        """How many tokens its stem has."""
+        return 0 if self.stem is None else self.stem.prompt
+
+    def seen(self, x: Tensor, end: int) -> Tensor:
+        """Return of x [batch, heads, tokens, width] what the row sees up to `end`: its stem, then itself."""
+        own = x[:, :, self.start : end]
+        return own if self.stem is None else torch.cat((x[:, :, self.stem.start : self.stem.middle], own), dim=2)
+
     def visible(self, window: int | None) -> Tensor | None:
         """Return what each node sees in a layer of this window."""
         if self.sees is None or self.positions is None or window is None:
             return self.sees
-        return self.sees & (self.positions[self.prompt :, None] - self.positions[None] < window)
+        asking = self.positions[self.shared + self.prompt :, None]
+        return self.sees & (asking - self.positions[None] < window)
 
 
 class Memory:
@@ -106,7 +125,10 @@ class Memory:
 
 
 class Packed:
-    """Rows end to end in one sequence; with a `memory`, the prompts' keys and values are kept, from row `first` on."""
+    """Rows end to end in one sequence; with a `memory`, the prompts' keys and values are kept, from row `first` on.
+
+    `stems` are the beginnings that spans share: they attend for themselves, and no logits are wanted of them.
+    """
 
     def __init__(
         self,
@@ -116,8 +138,10 @@ class Packed:
         *,
         padded: bool = False,
         glances: Glances | None = None,
+        stems: Sequence[Span] = (),
     ) -> None:
         self.spans, self.memory, self.first, self.glances = spans, memory, first, glances
+        self.stems = stems
         self._gather: tuple[Tensor, Tensor] | None = None
         self._padded = padded
 
@@ -126,16 +150,18 @@ class Packed:
         out = q.new_empty(1, q.shape[2], q.shape[1], v.shape[3])
         if self._padded:
             self._all_prompts(out, q, k, v, scale, window)
+        else:
+            for span in (*self.stems, *self.spans):
+                own = slice(span.start, span.middle)
+                keys, values = span.seen(k, span.middle), span.seen(v, span.middle)
+                out[:, own] = _causal(q[:, :, own], keys, values, scale, window)
         for row, span in enumerate(self.spans):
-            middle, end = span.start + span.prompt, span.start + span.prompt + span.nodes
             self._remember(layer, row, span, k, v)
-            if not self._padded:
-                own = slice(span.start, middle)
-                out[:, own] = _causal(q[:, :, own], k[:, :, own], v[:, :, own], scale, window)
             sees = span.visible(window)
             if sees is not None:
-                own = slice(span.start, end)
-                out[:, middle:end] = _masked(q[:, :, middle:end], k[:, :, own], v[:, :, own], scale, sees)
+                end = span.middle + span.nodes
+                asking = q[:, :, span.middle : end]
+                out[:, span.middle : end] = _masked(asking, span.seen(k, end), span.seen(v, end), scale, sees)
         return out
 
     def attend_wanted(
@@ -145,16 +171,14 @@ class Packed:
         found: list[Tensor] = []
         at = 0
         for row, span in enumerate(self.spans):
-            middle, end = span.start + span.prompt, span.start + span.prompt + span.nodes
             self._remember(layer, row, span, k, v)
-            first = span.start if window is None else max(span.start, middle - window)
-            own = slice(first, middle)
-            found.append(_masked(q[:, :, at : at + 1], k[:, :, own], v[:, :, own], scale, None)[0])
+            back = slice(None if window is None else -window, None)
+            keys, values = (span.seen(x, span.middle)[:, :, back] for x in (k, v))
+            found.append(_masked(q[:, :, at : at + 1], keys, values, scale, None)[0])
             sees = span.visible(window)
             if sees is not None:
-                own = slice(span.start, end)
-                asking = q[:, :, at + 1 : at + 1 + span.nodes]
-                found.append(_masked(asking, k[:, :, own], v[:, :, own], scale, sees)[0])
+                asking, end = q[:, :, at + 1 : at + 1 + span.nodes], span.middle + span.nodes
+                found.append(_masked(asking, span.seen(k, end), span.seen(v, end), scale, sees)[0])
             at += 1 + span.nodes
         return torch.cat(found)
 
@@ -164,31 +188,42 @@ class Packed:
 
     def _remember(self, layer: int, row: int, span: Span, k: Tensor, v: Tensor) -> None:
         if self.memory is not None:
-            own = slice(span.start, span.start + span.prompt)
-            self.memory.fill(layer, self.first + row, k[0, :, own], v[0, :, own])
+            self.memory.fill(layer, self.first + row, span.seen(k, span.middle)[0], span.seen(v, span.middle)[0])
 
     def _all_prompts(
         self, out: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None
     ) -> None:
-        """Attend in all prompts at once, padded on the right, where a causal mask hides the padding by itself."""
+        """Attend in all prompts at once, padded on the right, where a causal mask hides the padding by itself.
+
+        A stem stands before each of its rows here, so that all are causal alike; what it attends to is kept once.
+        """
         if self._gather is None:
             self._gather = self._indices(q.device)
-        take, put = self._gather
+        take, own = self._gather
         rows, longest = take.shape
 
         def spread(x: Tensor) -> Tensor:
             return x[0][:, take.reshape(-1)].reshape(x.shape[1], rows, longest, x.shape[3]).transpose(0, 1)
 
         found = _causal(spread(q), spread(k), spread(v), scale, window).reshape(rows * longest, *out.shape[2:])
-        real = (torch.arange(longest, device=q.device) < put[:, None]).reshape(-1)
-        out[0, take.reshape(-1)[real]] = found[real]
+        out[0, take.reshape(-1)[own]] = found[own]
 
     def _indices(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return each row's positions in the pack [rows, longest], and the rows' lengths."""
-        lengths = torch.tensor([s.prompt for s in self.spans], device=device)
-        starts = torch.tensor([s.start for s in self.spans], device=device)
-        columns = torch.arange(int(lengths.max()), device=device)
-        return starts[:, None] + torch.minimum(columns[None], lengths[:, None] - 1), lengths
+        """Return each row's places in the pack, stem first [rows, longest], and which of them, flat, are its own."""
+        rows = (*self.stems, *self.spans)
+        own, shared, starts, stems = (
+            torch.tensor(numbers, device=device)[:, None]
+            for numbers in (
+                [row.prompt for row in rows],
+                [row.shared for row in rows],
+                [row.start for row in rows],
+                [0 if row.stem is None else row.stem.start for row in rows],
+            )
+        )
+        columns = torch.arange(int((own + shared).max()), device=device)[None]
+        last = shared + own - 1
+        take = torch.where(columns < shared, stems + columns, starts + torch.minimum(columns, last) - shared)
+        return take, ((columns >= shared) & (columns <= last)).reshape(-1)
 
 
 class Step:
@@ -232,13 +267,17 @@ class Step:
 
 
 def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float | None, window: int | None) -> Tensor:
-    """Return [rows, tokens, heads, width] of causal attention, within the last `window` tokens where one is given."""
-    if window is None or q.shape[2] <= window:
+    """Return [rows, tokens, heads, width] of causal attention, within the last `window` tokens where one is given.
+
+    Of more keys than queries the queries are the last ones.
+    """
+    before = k.shape[2] - q.shape[2]
+    if not before and (window is None or k.shape[2] <= window):
         out = scaled_dot_product_attention(q, _repeat(k, q), _repeat(v, q), is_causal=True, scale=scale)
         return out.transpose(1, 2)
-    columns = torch.arange(q.shape[2], device=q.device)
-    back = columns[:, None] - columns[None]
-    return _masked(q, k, v, scale, (back >= 0) & (back < window))
+    columns = torch.arange(k.shape[2], device=q.device)
+    back = columns[before:, None] - columns[None]
+    return _masked(q, k, v, scale, back >= 0 if window is None else (back >= 0) & (back < window))
 
 
 def _masked(q: Tensor, k: Tensor, v: Tensor, scale: float | None, sees: Tensor | None) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from lookwise.model import Generate
 from lookwise.models.hf.layout import Row, lay_out, packs
 from lookwise.models.hf.network import Network
+from lookwise.models.hf.stems import ordered
 
 __all__ = ["generate"]
 
@@ -53,7 +54,7 @@ class _Writing:
         self, network: Network, rows: Sequence[Row], wants: Sequence[Generate], ends: frozenset[int], penalty: float
     ) -> None:
         self._network, self._ends = network, ends
-        self._order = sorted(range(len(rows)), key=lambda i: -len(rows[i].ids))
+        self._order = ordered(rows, lambda row: len(row.ids))
         self._rows = [rows[i] for i in self._order]
         self._lengths = [len(row.ids) for row in self._rows]
         self._live = [self._begin(i, rows[i], wants[i]) for i in self._order]

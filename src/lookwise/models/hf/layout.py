@@ -2,7 +2,7 @@
 
 In: token ids.  Out: trees, packs of rows, index tensors.  Options that share their first tokens share nodes; the tokens
 of a node's children are scored where the node is, so an option's last token is never computed, and options of one token
-cost nothing beyond the prompt.
+cost nothing beyond the prompt.  Neighbours that begin alike share that beginning, their stem (stems.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lookwise.models.hf.attention import Span
 from lookwise.models.hf.cross import Look, Side
+from lookwise.models.hf.stems import groups
 
 __all__ = ["Pack", "Row", "Tree", "lay_out", "packs"]
 
@@ -109,7 +110,7 @@ class Row:
 class Pack:
     """Rows end to end: ids [1, tokens], positions ([1, tokens] or [3, 1, tokens]), spans, where logits are wanted.
 
-    `wanted` lists for each row its prompt's last token, then its nodes.
+    `wanted` lists for each row its prompt's last token, then its nodes; `stems` are what spans share.
     """
 
     ids: Tensor
@@ -118,6 +119,7 @@ class Pack:
     wanted: Tensor
     features: tuple[tuple[int, Tensor], ...] = field(default=())
     sides: tuple[Side, ...] = ()
+    stems: tuple[Span, ...] = ()
 
 
 def packs(rows: Sequence[Row], size: int) -> list[range]:
@@ -136,44 +138,66 @@ def packs(rows: Sequence[Row], size: int) -> list[range]:
 
 def lay_out(rows: Sequence[Row], device: torch.device) -> Pack:
     """Return some rows as one pack on a device."""
-    ids: list[int] = []
-    columns: list[int] = []
-    wanted: list[int] = []
-    spans: list[Span] = []
-    features: list[tuple[int, Tensor]] = []
-    for row in rows:
-        start, prompt = len(ids), len(row.ids)
-        tree = row.tree or Tree((), (), ())
-        ids += row.ids
-        ids += tree.tokens
-        columns += range(prompt)
-        columns += (prompt - 1 + depth for depth in tree.depths())
-        spans.append(_span(start, prompt, tree, columns[start:], device))
-        wanted += range(start + prompt - 1, len(ids))
-        features += ((start + at, tensor) for at, tensor in row.features)
-    positions = torch.tensor([columns]) if all(row.positions is None for row in rows) else _positions(rows)
+    made = _Layout(device)
+    for members, shared in groups(rows):
+        mine = [rows[i] for i in members]
+        if shared:
+            made.stem(mine[0], shared)
+        for row in mine:
+            made.row(row, shared)
+    flat = all(row.positions is None for row in rows)
     return Pack(
-        torch.tensor([ids], device=device),
-        positions.to(device),
-        tuple(spans),
-        torch.tensor(wanted, device=device),
-        tuple(features),
+        torch.tensor([made.ids], device=device),
+        (torch.tensor([made.columns]) if flat else torch.cat(made.axes, dim=1)[:, None]).to(device),
+        tuple(made.spans),
+        torch.tensor(made.wanted, device=device),
+        tuple(made.features),
         tuple(Side.of(len(row.ids), row.size, row.looks) for row in rows) if any(row.looks for row in rows) else (),
+        tuple(made.stems),
     )
 
 
-def _positions(rows: Sequence[Row]) -> Tensor:
-    """Return positions [3, 1, tokens] of rows of which some show something."""
-    parts: list[Tensor] = []
-    for row in rows:
-        depths = torch.tensor(row.tree.depths() if row.tree else [], dtype=torch.long)
-        prompt = torch.arange(len(row.ids)).expand(3, -1) if row.positions is None else row.positions.cpu()
-        parts += [prompt, (row.next_position - 1 + depths).expand(3, -1)]
-    return torch.cat(parts, dim=1)[:, None]
+class _Layout:
+    """A pack in the making; `axes` are the parts of its positions for models whose positions have three axes."""
 
+    def __init__(self, device: torch.device) -> None:
+        self.ids: list[int] = []
+        self.columns: list[int] = []
+        self.axes: list[Tensor] = []
+        self.wanted: list[int] = []
+        self.spans: list[Span] = []
+        self.stems: list[Span] = []
+        self.features: list[tuple[int, Tensor]] = []
+        self._device = device
 
-def _span(start: int, prompt: int, tree: Tree, positions: list[int], device: torch.device) -> Span:
-    sees = tree.sees(prompt)
-    if sees is None:
-        return Span(start, prompt)
-    return Span(start, prompt, sees.to(device), torch.tensor(positions, device=device))
+    def stem(self, row: Row, shared: int) -> None:
+        """Put down what a row and those after it begin with."""
+        self.stems.append(Span(len(self.ids), shared))
+        self._put(row, 0, shared)
+
+    def row(self, row: Row, shared: int) -> None:
+        """Put down a row behind its stem, and the nodes of its options."""
+        start, prompt = len(self.ids), len(row.ids)
+        stem = self.stems[-1] if shared else None
+        self._put(row, shared, prompt)
+        if row.tree is not None:
+            depths = row.tree.depths()
+            self.ids += row.tree.tokens
+            self.columns += (prompt - 1 + depth for depth in depths)
+            self.axes.append((row.next_position - 1 + torch.tensor(depths, dtype=torch.long)).expand(3, -1))
+        sees = row.tree.sees(prompt) if row.tree is not None else None
+        if sees is None:
+            self.spans.append(Span(start, prompt - shared, stem=stem))
+        else:
+            positions = torch.tensor([*range(shared), *self.columns[start:]], device=self._device)
+            self.spans.append(Span(start, prompt - shared, sees.to(self._device), positions, stem))
+        self.wanted += range(start + prompt - shared - 1, len(self.ids))
+
+    def _put(self, row: Row, first: int, end: int) -> None:
+        """Put down a part of a prompt."""
+        start = len(self.ids) - first
+        self.ids += row.ids[first:end]
+        self.columns += range(first, end)
+        axes = torch.arange(end).expand(3, -1) if row.positions is None else row.positions.cpu()
+        self.axes.append(axes[:, first:end])
+        self.features += ((start + at, tensor) for at, tensor in row.features if first <= at < end)

@@ -58,7 +58,7 @@ class Network:
         """Return the plan of a first pass; its keys and values go into a memory, from row `first` on."""
         side = None if memory is None else memory.side
         glances = Glances(self._aside, pack.sides, side, first) if pack.sides else None
-        return Packed(pack.spans, memory, first, padded=self.padded, glances=glances)
+        return Packed(pack.spans, memory, first, padded=self.padded, glances=glances, stems=pack.stems)
 
     def memory(self, rows: Sequence[Row], columns: int) -> Memory:
         """Return an empty memory for some prompts."""

@@ -1,6 +1,6 @@
 """Score options as continuations: one pass over the batch, whatever the options' lengths.
 
-In: rows with their trees of options, longest first or not.  Out: for each row, each option's sum of log-probabilities.
+In: rows with their trees of options, in any order.  Out: for each row, each option's sum of log-probabilities.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from torch import Tensor
 
 from lookwise.models.hf.layout import Row, lay_out, packs
 from lookwise.models.hf.network import Network
+from lookwise.models.hf.stems import ordered
 
 __all__ = ["rank"]
 
 
 def rank(network: Network, rows: Sequence[Row]) -> list[list[float]]:
     """Return the options' sums of log-probabilities (nats), row by row in order."""
-    order = sorted(range(len(rows)), key=lambda i: -rows[i].size)
+    order = ordered(rows, lambda row: row.size)
     scores: list[list[float]] = [[] for _ in rows]
     for run in packs([rows[i] for i in order], network.pack_tokens):
         members = [order[i] for i in run]
