@@ -9,6 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from lookwise.runs.company import undisturbed
+
 PROGRAM = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
@@ -51,3 +55,24 @@ def test_a_pool_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     while any(map(alive, children)):
         assert time.monotonic() < deadline, "a process outlived its parent"
         time.sleep(0.05)
+
+
+def interrupted_while_starting(told: list[str]) -> None:
+    hears = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print('still here')"
+    with undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        told.append(subprocess.run([sys.executable, "-c", hears], capture_output=True, text=True, check=False).stdout)
+
+
+def test_an_interrupt_waits_for_a_start_and_is_not_for_what_is_started() -> None:
+    ours = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background it may be ignored
+    told: list[str] = []
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_while_starting(told)
+        assert told == ["still here\n"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.signal(signal.SIGINT, ours)

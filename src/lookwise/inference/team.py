@@ -25,7 +25,7 @@ from lookwise.inference.answering import Answerer
 from lookwise.inference.contract import Prepares
 from lookwise.inference.keys import Pictures
 from lookwise.model import Model, Reply, Request
-from lookwise.runs.company import end_with_parent
+from lookwise.runs.company import end_with_parent, undisturbed
 
 __all__ = ["Batch", "Done", "Team"]
 
@@ -109,7 +109,8 @@ class Team:
     def open(self, copy: Callable[[int], Model], copies: int) -> None:
         """Have so many processes open a copy of a model; `copy` is given the place of each, 1 for the first."""
         while len(self._members) < copies:
-            self._members.append(self._start())
+            with undisturbed():
+                self._members.append(self._start())
         self._turn += 1
         for place, member in enumerate(self._members[:copies], start=1):
             self._tell(member, _Open(self._turn, partial(copy, place)))

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that ends.
+"""Processes that end with the one that started them, however that ends, and leave Ctrl-C to it.
 
 A process that waits on a queue of its siblings is never told that nobody will fill it again: after a kill it would stay
 for ever; and one that is not told that nobody waits for it works on.  It knows nothing of what a process does.
@@ -8,10 +8,36 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from multiprocessing import connection
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import connection, resource_tracker
 
-__all__ = ["end_with_input", "end_with_parent"]
+__all__ = ["end_with_input", "end_with_parent", "undisturbed"]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold an interrupt back until the block is over; processes that are started within it are never told of one.
+
+    A terminal sends Ctrl-C to every process.  One that is still loading its libraries would die of it with a traceback;
+    and whoever starts it would be torn out of that, holding a process that it cannot end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # interrupts are for the main thread alone
+        return
+    came: list[int] = []
+    resource_tracker.ensure_running()  # its start would lift the block
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))  # other threads may be told, too
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit this, but no handler
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if came and callable(before):
+        before(signal.SIGINT, None)
 
 
 def end_with_parent() -> None:

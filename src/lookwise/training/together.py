@@ -22,7 +22,7 @@ from typing import Protocol
 import torch
 
 from lookwise.errors import LookwiseError, ModelError
-from lookwise.runs.company import end_with_parent
+from lookwise.runs.company import end_with_parent, undisturbed
 from lookwise.training.tune import Display
 
 __all__ = ["Job", "Training", "train_together"]
@@ -79,8 +79,10 @@ class _Crew:
         try:
             for worker in range(self._at_once):
                 what = (tuple(jobs), taken, places, worker, self._threads, self._words)
-                self._running[worker] = self._context.Process(target=_work, args=what, daemon=True)
-                self._running[worker].start()
+                process = self._context.Process(target=_work, args=what, daemon=True)
+                with undisturbed():
+                    process.start()
+                    self._running[worker] = process
             while self._running:
                 connection.wait([p.sentinel for p in self._running.values()], timeout=0.2)
                 self._listen(display)
