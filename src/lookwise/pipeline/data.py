@@ -17,6 +17,7 @@ from lookwise.benchmarks.catalog import find_benchmark, find_task
 from lookwise.benchmarks.own import OwnTable, own_benchmark, read_own
 from lookwise.benchmarks.wording import prompt_digest, reworded, whose
 from lookwise.errors import DataError, RecipeError
+from lookwise.fetching.published import PUBLISHED
 from lookwise.inference import Display
 from lookwise.recipe import Recipe
 from lookwise.rows import Prediction, Utility
@@ -51,7 +52,14 @@ class Data:
             layout = self.recipe.benchmark
             build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most, layout, display)
         elif not self.path.exists():
-            raise DataError(f"no data at {self.path}; give its place with --set data=PATH")
+            raise DataError(f"no data at {self.path}; {self._where_else()}")
+
+    def _where_else(self) -> str:
+        """Say what to do about data that is not there; a name of the hub is fetched first."""
+        known = next((name for name, one in PUBLISHED.items() if self.kind == name or str(self.path) == one.repo), None)
+        if known is None:
+            return "give its place with --set data=PATH"
+        return f"fetch it with `lookwise data fetch {known} DIR`, then --set data=DIR"
 
     @property
     def root(self) -> Path:
