@@ -161,7 +161,7 @@ def test_another_recipe_and_another_process_are_refused_by_name(
         ("prompts=tinny", "'tiny'"),
         ("reader=gguf:x", "gguf"),
         ("data=nowhere.json", "no data at nowhere.json; give its place"),
-        ("data=NingLab/MMECInstruct", "fetch it with `lookwise data fetch mmecinstruct DIR`, then --set data=DIR"),
+        ("data=NingLab/MMECInstruct", "or fetch it first: `lookwise data fetch mmecinstruct DIR`"),
     ],
 )
 def test_a_wrong_name_is_refused_before_anything_loads(

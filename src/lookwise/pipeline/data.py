@@ -52,14 +52,12 @@ class Data:
             layout = self.recipe.benchmark
             build(self.path, self.recipe.seed, _generated(self.recipe), 128, WORKERS, tasks, self.most, layout, display)
         elif not self.path.exists():
-            raise DataError(f"no data at {self.path}; {self._where_else()}")
+            raise DataError(f"no data at {self.path}; give its place with --set data=PATH{self._or_fetch()}")
 
-    def _where_else(self) -> str:
-        """Say what to do about data that is not there; a name of the hub is fetched first."""
+    def _or_fetch(self) -> str:
+        """Say where data that is not there can be had: a published set, by its own name or its name on the hub."""
         known = next((name for name, one in PUBLISHED.items() if self.kind == name or str(self.path) == one.repo), None)
-        if known is None:
-            return "give its place with --set data=PATH"
-        return f"fetch it with `lookwise data fetch {known} DIR`, then --set data=DIR"
+        return "" if known is None else f", or fetch it first: `lookwise data fetch {known} DIR`"
 
     @property
     def root(self) -> Path:
