@@ -131,3 +131,13 @@ def test_a_reader_of_one_answer_is_marked(folder: Path) -> None:
 
 def test_a_run_of_before_has_no_such_table(run_folder: Path) -> None:
     assert "Does looking pay?" not in page_text(run_folder)
+
+
+def test_what_all_tasks_come_to_stands_first() -> None:
+    pooled = gain("", "text", "captions:vote", "none", 0.08, task="all tasks", metric="share_right", n=1600)
+    (table,) = gain_tables([*RECORDS, pooled])
+    assert [column.task for column in table.columns] == ["all tasks", *(f"mmecinstruct/{task}" for task in TASKS)]
+    assert (table.columns[0].metric, table.columns[0].n) == ("share_right", 1600)
+    first = next(line for line in table.lines if line.label == "captions:vote")
+    assert [cell.value for cell in first.cells if cell] == [0.08, 0.21, 0.21, 0.21, 0.21]
+    assert [line.cells[0] for line in table.lines][1:] == [None, None, None], "nothing was pooled for the others here"

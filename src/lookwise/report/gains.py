@@ -27,6 +27,7 @@ _TITLES = {
     "random": "against as many drawn blindly",
     "ceiling": "what there is to gain",
 }
+_POOLED = "all tasks"
 _ALWAYS = "against always showing the main picture"
 """What `visuals:always` is, which of several pictures of a product shows the first."""
 
@@ -90,7 +91,8 @@ def _table(benchmark: str, split: str, subset: str | None, records: Sequence[Rec
     metrics = {str(r["task"]): str(r["metric"]) for r in records}
     for r in records:
         counts[str(r["task"])] = max(int(r["n"]), counts.get(str(r["task"]), 0))
-    columns = tuple(Column(task, None, metrics[task], n) for task, n in counts.items())
+    ordered = sorted(counts, key=lambda task: task != _POOLED)  # what all tasks come to stands first
+    columns = tuple(Column(task, None, metrics[task], counts[task]) for task in ordered)
     several = len({r["model"] for r in records if r["question"] != "ceiling"}) > 1
     found: dict[tuple[str, str], dict[str, GainCell]] = {}
     for question in _TITLES:
