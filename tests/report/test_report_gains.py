@@ -134,7 +134,8 @@ def test_a_run_of_before_has_no_such_table(run_folder: Path) -> None:
 
 
 def test_what_all_tasks_come_to_stands_first() -> None:
-    pooled = gain("", "text", "captions:vote", "none", 0.08, task="all tasks", metric="share_right", n=1600)
+    of_all = {"task": "all tasks", "metric": "share_right", "n": 1600}
+    pooled = gain("any", "text", "captions:vote", "none", 0.08) | of_all
     (table,) = gain_tables([*RECORDS, pooled])
     assert [column.task for column in table.columns] == ["all tasks", *(f"mmecinstruct/{task}" for task in TASKS)]
     assert (table.columns[0].metric, table.columns[0].n) == ("share_right", 1600)
