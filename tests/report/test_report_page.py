@@ -18,6 +18,8 @@ import pytest
 from lookwise.report import html
 from lookwise.report.browser import browse, safe_json
 from lookwise.report.html import page_text, write_page
+from lookwise.rows import Utility
+from lookwise.runs.store import write_rows
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -229,3 +231,27 @@ def test_in_a_browser(page: str, data: Any, tmp_path: Path) -> None:
     assert told["found"] == 1
     assert told["empty"] == "No embedded sample is like this."
     assert told["radius"] == "8px"  # the policy lets our style in
+
+
+def test_what_a_picture_is_worth_stands_beside_it(run_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run_folder, copy)
+    ours = "sentiment_analysis-test-1"
+    shared = {"sample_id": ours, "text_right": None, "visual_right": None, "reader": "r", "model": "m"}
+    rows: dict[str, dict[str, Any]] = {
+        "predicted": {"slot": None, "label": "helpful", "gain": None, "probability": 0.63, "source": "predicted"},
+        "measured": {
+            "slot": None, "label": None, "gain": None, "probability": None, "source": "measured", "reason": "no answer",
+        },
+        "utilities": {
+            "slot": "other", "label": "helpful", "gain": 1.0, "probability": None, "source": "truth", "kind": "view",
+        },
+    }  # fmt: skip
+    for stage, row in rows.items():
+        shutil.rmtree(copy / "rows" / stage, ignore_errors=True)
+        write_rows(copy / "rows" / stage, Utility, [Utility(**{**shared, **row, "candidate": 0})])
+    sample = next(s for s in browse(copy, 50, 10**7).samples if s["id"] == ours)
+    assert sample["visuals"][0]["worth"] == [
+        "predicted: helpful, helpful with probability .630",
+        "measured: no judgement (no answer)",
+    ], "the truth here is of another slot's picture"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rich.console import Console
 from sklearn.metrics import precision_recall_fscore_support
 
 from lookwise.benchmarks.utility import LABELS
 from lookwise.report.gather import verifier_of
+from lookwise.report.plots import calibration_charts
 from lookwise.report.policy_page import verifier_section
 from lookwise.report.terminal import show_verifier
 from lookwise.report.verifier import verifier_report
@@ -122,3 +124,21 @@ def test_a_run_without_a_verifier_says_nothing(tmp_path: Path) -> None:
     bare = {**GATES, "verifier": {}, "measured_against_truth": None, "cost_curve": []}
     assert verifier_report(bare) is None
     assert verifier_of(tmp_path) is None
+
+
+def test_calibration_is_a_curve_of_all_and_of_right_products_alone() -> None:
+    bins = [{"n": 40, "predicted": 0.125, "helpful": 0.25}, {"n": 10, "predicted": 0.875, "helpful": 0.5}]
+    parts = {"all": {**SCORE, "bins": bins}, "right product": SCORE}
+    found = verifier_report({**GATES, "verifier": {"measured": parts}})
+    assert found is not None
+    assert [curve.name for curve in found.curves] == ["measured worth", "measured worth, right product alone"]
+    assert found.curves[0].points == ((0.125, 0.25, 40), (0.875, 0.5, 10))
+    page = ElementTree.fromstring(calibration_charts(found.curves))
+    first, second = page.findall("svg")
+    dots = [(float(c.attrib["cx"]), float(c.attrib["cy"]), float(c.attrib["r"])) for c in first.iter("circle")]
+    assert dots[0][0] < dots[1][0], "a higher probability stands further right"
+    assert dots[0][1] > dots[1][1], "a larger share stands higher"
+    assert dots[0][2] > dots[1][2], "more candidates make a larger point"
+    assert len(list(second.iter("circle"))) == 1
+    assert next(t.text for t in first.iter("title")) == "said .125, helpful .250, 40 candidates"
+    assert calibration_charts(()) == ""

@@ -20,7 +20,8 @@ from lookwise.media import PictureError, data_uri, is_url
 from lookwise.message import Media
 from lookwise.report.gather import reader_of, rows_of, samples_of
 from lookwise.report.tables import Reader, group_of, kind_of, label_of, several_models
-from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row
+from lookwise.report.words import number
+from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row, Utility
 from lookwise.sample import Sample, Visual
 
 __all__ = ["Browser", "browse", "safe_json"]
@@ -28,6 +29,8 @@ __all__ = ["Browser", "browse", "safe_json"]
 _THUMBNAIL = 160
 """Pixels of a thumbnail's longest side."""
 _QUALITY = 72
+_WORTHS = ("predicted", "measured", "utilities")
+"""Stages that tell what a picture is worth, as the page lists them."""
 
 R = TypeVar("R", bound=Row)
 
@@ -49,6 +52,7 @@ class _Rows:
     ballots: Mapping[str, Sequence[Ballot]]
     evidence: Mapping[str, Sequence[Evidence]]
     predictions: Mapping[str, Sequence[Prediction]]
+    worths: Mapping[str, Sequence[Utility]]
 
 
 def browse(folder: Path, limit: int, budget: int) -> Browser:
@@ -58,6 +62,7 @@ def browse(folder: Path, limit: int, budget: int) -> Browser:
         _by_sample(rows_of(folder, "ballots", Ballot)),
         _by_sample(rows_of(folder, "evidence", Evidence)),
         _by_sample(rows_of(folder, "predictions", Prediction)),
+        _by_sample([row for stage in _WORTHS for row in rows_of(folder, stage, Utility)]),
     )
     answered = [sample for sample in samples_of(folder) if sample.id in rows.predictions]
     readers = list(dict.fromkeys(reader_of(p) for ps in rows.predictions.values() for p in ps))
@@ -193,4 +198,22 @@ def _visual(sample_id: str, visual: Visual, rows: _Rows, policies: Sequence[str]
             [b.judge, b.verdict, b.reply, b.reason] for b in rows.ballots.get(sample_id, ()) if b.caption_id == key
         ],
         "shown": shown,
+        "worth": [_worth(row) for row in rows.worths.get(sample_id, ()) if _is_of(row, visual)],
     }
+
+
+def _is_of(row: Utility, visual: Visual) -> bool:
+    """Return whether a row tells of this picture: alone, or with those of the same number in the other slots."""
+    return row.candidate == visual.candidate and row.slot in (None, visual.slot)
+
+
+def _worth(row: Utility) -> str:
+    """Return what a picture is worth in a few words, and by whom: a verifier, measurement, or the truth."""
+    said = [row.label or f"no judgement ({row.reason or 'no gold answer'})"]
+    if row.probability is not None:
+        said.append(f"helpful with probability {number(row.probability)}")
+    if row.gain is not None:
+        said.append(f"{row.gain:+.2f} nats")
+    if row.kind:
+        said.append(row.kind)
+    return f"{row.source}: {', '.join(said)}"

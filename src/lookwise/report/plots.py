@@ -1,7 +1,8 @@
-"""Score against cost, drawn: one chart for each reader, a numbered point for each policy, as SVG in the page itself.
+"""Charts as SVG in the page itself: score against cost, one for each reader; and a verifier's calibration.
 
-In: a table of policies.  Out: markup without script, style or outside reference (the page's own policy allows none);
-every text in it is escaped.  All charts of a table share their scales, so that readers can be compared across them.
+In: a table of policies, or a verifier's curves.  Out: markup without script, style or outside reference (the page's own
+policy allows none); every text in it is escaped.  All charts of a table share their scales, so that readers can be
+compared across them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from html import escape
 
 from lookwise.report.policies import PolicyLine, PolicyTable
 from lookwise.report.tables import is_oracle
+from lookwise.report.verifier import Curve
 from lookwise.report.words import number
 
-__all__ = ["cost_charts"]
+__all__ = ["calibration_charts", "cost_charts"]
 
 _WIDTH, _HEIGHT = 510, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 220, 28, 40
@@ -54,6 +56,43 @@ def cost_charts(table: PolicyTable) -> str:
     across, up = _axes(lines)
     charts = (_chart(group, [line for line in lines if line.group == group], across, up) for group in table.groups)
     return f'<div class="charts">{"".join(charts)}</div>'
+
+
+_SIDE = 250
+"""Pixels of a calibration chart, its axis and title included."""
+
+
+def calibration_charts(curves: Sequence[Curve]) -> str:
+    """Return a chart for each curve: the share that was helpful over the probability said, and where both are equal.
+
+    A point's area goes by the candidates that it stands for.
+    """
+    return f'<div class="charts">{"".join(map(_calibration, curves))}</div>' if curves else ""
+
+
+def _calibration(curve: Curve) -> str:
+    across, up = _Axis(0.0, 1.0, _LEFT, _SIDE - 12), _Axis(0.0, 1.0, _SIDE - _BOTTOM, _TOP)
+    most = max(n for _, _, n in curve.points)
+    places = [(across.place(said), up.place(was)) for said, was, _ in curve.points]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    parts = [
+        _text(_LEFT - 30, 16, curve.name, weight="600"),
+        _line(across.start, up.start, across.end, up.start),
+        _line(across.start, up.start, across.start, up.end),
+        _line(across.start, up.start, across.end, up.end, faint=True),
+        *(_text(across.start - 5, up.place(v) + 3, number(v), anchor="end") for v in (0.0, 0.5, 1.0)),
+        *(_text(across.place(v), up.start + 14, number(v), anchor="middle") for v in (0.0, 0.5, 1.0)),
+        _text((across.start + across.end) / 2, up.start + 30, "probability said", anchor="middle"),
+        f'<polyline points="{path}" fill="none" stroke="{_COLOURS["visuals"]}" stroke-opacity=".6"/>',
+    ]
+    for (x, y), (said, was, n) in zip(places, curve.points, strict=True):
+        told = escape(f"said {number(said)}, helpful {number(was)}, {n:,} candidates")
+        radius = 2 + 6 * math.sqrt(n / most)
+        dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{_COLOURS["visuals"]}" fill-opacity=".7"/>'
+        parts.append(f"<g><title>{told}</title>{dot}</g>")
+    title = escape(f"share helpful against probability said, {curve.name}")
+    size = f'viewBox="0 0 {_SIDE} {_SIDE}" width="{_SIDE}"'
+    return f'<svg {size} role="img" aria-label="{title}">{"".join(parts)}</svg>'
 
 
 def _axes(lines: Sequence[PolicyLine]) -> tuple[_Axis, _Axis]:

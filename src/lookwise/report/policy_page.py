@@ -11,7 +11,7 @@ from html import escape
 
 from lookwise.report.disagree import Decision, Disagreements, Split
 from lookwise.report.markup import element, table
-from lookwise.report.plots import cost_charts
+from lookwise.report.plots import calibration_charts, cost_charts
 from lookwise.report.policies import HEADS, POLICY_NOTE, PolicyTable
 from lookwise.report.verifier import BIN_HEAD, CLASS_HEAD, VERIFIER_HEAD, VERIFIER_NOTE, VerifierReport
 
@@ -101,7 +101,8 @@ def verifier_section(found: VerifierReport) -> str:
     for source, lines in found.classes:
         parts += [element("h3", f"judgement by judgement, by {source}"), _plain(CLASS_HEAD, lines)]
     if found.bins:
-        summary = element("summary", "calibration: probabilities against what was helpful")
+        summary = element("summary", "in numbers: probabilities against what was helpful")
+        parts += [element("h3", "calibration"), calibration_charts(found.curves)]
         parts.append(f"<details>{summary}{_plain(BIN_HEAD, found.bins)}</details>")
     return "\n".join(parts)
 

@@ -13,7 +13,7 @@ from typing import Any
 from lookwise.benchmarks.utility import LABELS
 from lookwise.report.words import number
 
-__all__ = ["BIN_HEAD", "CLASS_HEAD", "VERIFIER_HEAD", "VERIFIER_NOTE", "VerifierReport", "verifier_report"]
+__all__ = ["BIN_HEAD", "CLASS_HEAD", "VERIFIER_HEAD", "VERIFIER_NOTE", "Curve", "VerifierReport", "verifier_report"]
 
 Record = Mapping[str, Any]
 Cells = tuple[str, ...]
@@ -29,13 +29,25 @@ _SOURCES = {"truth": "the truth", "measured": "measured worth"}
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """A calibration curve: of each bin the mean probability said, the share that was helpful, and the candidates."""
+
+    name: str
+    points: tuple[tuple[float, float, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VerifierReport:
-    """Lines under VERIFIER_HEAD; by what they are judged, lines under CLASS_HEAD; lines under BIN_HEAD; and remarks."""
+    """Lines under VERIFIER_HEAD; by what they are judged, lines under CLASS_HEAD; lines under BIN_HEAD; and remarks.
+
+    `curves` are drawn: of all candidates, and of right-product pictures alone.
+    """
 
     lines: tuple[Cells, ...]
     classes: tuple[tuple[str, tuple[Cells, ...]], ...]
     bins: tuple[Cells, ...]
     remarks: tuple[str, ...]
+    curves: tuple[Curve, ...] = ()
 
 
 def verifier_report(gates: Record) -> VerifierReport | None:
@@ -54,6 +66,12 @@ def verifier_report(gates: Record) -> VerifierReport | None:
             for one in part["all"]["bins"]
         ),
         remarks=tuple(_remarks(gates)),
+        curves=tuple(
+            Curve(_whose(name, kinds), tuple((one["predicted"], one["helpful"], one["n"]) for one in score["bins"]))
+            for name, part in parts.items()
+            for kinds, score in part.items()
+            if score["bins"]
+        ),
     )
     return found if found.lines or found.remarks else None
 
@@ -77,9 +95,14 @@ def _lines(parts: Mapping[str, Mapping[str, Record]]) -> Iterator[Cells]:
     for name, part in parts.items():
         for kinds, score in part.items():
             if score["n"]:
-                whose = name + ("" if kinds == "all" else f", {kinds} alone")
+                whose = _whose(name, kinds)
                 counts = (f"{score['n']:,}", f"{score['helpful']:,}")
                 yield (whose, *counts, _number(score["auc"]), _number(score["error"]), f"{score['unread']:,}")
+
+
+def _whose(name: str, kinds: str) -> str:
+    """Return by what candidates are judged, and which candidates."""
+    return name + ("" if kinds == "all" else f", {kinds} alone")
 
 
 def _classes(confusion: Sequence[Record]) -> Iterator[Cells]:

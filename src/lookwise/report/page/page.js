@@ -136,6 +136,7 @@
     const text = make("div");
     into(text, make("div", "slot", visual.slot + (visual.candidate ? ", candidate " + visual.candidate : "")));
     if (visual.caption !== null) { into(text, make("div", "caption", visual.caption)); }
+    for (const one of visual.worth) { into(text, make("div", "slot", one)); }
     if (visual.caption_why) { into(text, make("div", "slot", "no caption: " + visual.caption_why)); }
     const chips = make("div", "chips");
     if (place >= 0) {
