@@ -58,8 +58,8 @@ def cost_charts(table: PolicyTable) -> str:
     return f'<div class="charts">{"".join(charts)}</div>'
 
 
-_SIDE = 250
-"""Pixels of a calibration chart, its axis and title included."""
+_SIDE, _ABOVE, _BESIDE = 260, 44, 22
+"""Pixels of a calibration chart, its axis and title included, and room for the title and right of the axis."""
 
 
 def calibration_charts(curves: Sequence[Curve]) -> str:
@@ -71,12 +71,14 @@ def calibration_charts(curves: Sequence[Curve]) -> str:
 
 
 def _calibration(curve: Curve) -> str:
-    across, up = _Axis(0.0, 1.0, _LEFT, _SIDE - 12), _Axis(0.0, 1.0, _SIDE - _BOTTOM, _TOP)
+    across, up = _Axis(0.0, 1.0, _LEFT, _SIDE - _BESIDE), _Axis(0.0, 1.0, _SIDE - _BOTTOM, _ABOVE)
     most = max(n for _, _, n in curve.points)
+    who, _, which = curve.name.partition(", ")
     places = [(across.place(said), up.place(was)) for said, was, _ in curve.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     parts = [
-        _text(_LEFT - 30, 16, curve.name, weight="600"),
+        _text(_LEFT - 30, 16, who, weight="600"),
+        _text(_LEFT - 30, 31, which),
         _line(across.start, up.start, across.end, up.start),
         _line(across.start, up.start, across.start, up.end),
         _line(across.start, up.start, across.end, up.end, faint=True),
