@@ -1,7 +1,7 @@
 """Does looking pay?  The readers of one run against each other, paired on the samples that both answered.
 
-In: tasks, samples, prediction rows.  Out: `Gain` records (gains.json), of one task or of all of them pooled.  Four questions are asked of every split,
-and of the subsets that its benchmark declares:
+In: tasks, samples, prediction rows.  Out: `Gain` records (gains.json), of one task or of all of them pooled.  Four
+questions are asked of every split, and of the subsets that its benchmark declares:
 
     text     a policy against text alone, each answered by the reader tuned on it (an untuned reader: by itself)
     all      a gate against showing everything (of several pictures of a product: always the first), likewise
