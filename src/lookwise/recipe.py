@@ -84,6 +84,9 @@ class Recipe:
     verifier_balance: Literal["even", "none"] = "even"
     """What it is taught of the judgements: as many of each as the rarest has, drawn, as published; or all, as they
     fell, which is more to learn from, but then a judgement that is rare is seldom ranked first."""
+    verification_files: str = ""
+    """A folder with train.json (and val.json) as SUMEI publishes its verification data: the verifier learns from these
+    rows, and its half of the training samples is not measured."""
     verifier_rank: int | None = None
     verifier_alpha: int | None = None
     verifier_dropout: float | None = None
@@ -112,6 +115,8 @@ class Recipe:
     # tuning
     tune_on: tuple[str, ...] = ("none", "captions:always", "captions:vote")
     training: Literal["generalist", "per-task"] = "generalist"
+    downstream_files: str = ""
+    """The same of its downstream data: readers tuned on visuals:predicted learn from these rows."""
     rank: int = 16
     alpha: int = 16
     dropout: float = 0.0

@@ -137,7 +137,8 @@ class Demand:
 
     def _is_measured(self, sample: Sample, verifiers: bool) -> bool:
         """Return whether a sample is asked with and without its pictures (utility_steps.measured)."""
-        lesson = verifiers and self.recipe.verifier_subset in ("", sample.subset)
+        given = self.recipe.verification_files and sample.split == "train"
+        lesson = verifiers and not given and self.recipe.verifier_subset in ("", sample.subset)
         return sample.target is not None and (sample.split in self._measured or lesson)
 
     def _caption(self, sample: Sample) -> None:

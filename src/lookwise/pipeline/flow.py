@@ -34,6 +34,7 @@ from lookwise.pipeline import (
 from lookwise.pipeline.able import check_able
 from lookwise.pipeline.context import Context
 from lookwise.pipeline.data import Data, open_data
+from lookwise.pipeline.given_lessons import check_given
 from lookwise.pipeline.spending import check_remote, opened_budget
 from lookwise.pipeline.wording import check_wording, folder_record
 from lookwise.recipe import Recipe
@@ -113,6 +114,7 @@ def check_names(recipe: Recipe) -> None:
     check_able(recipe)
     check_remote(recipe)
     fetch_steps.check_fetching(recipe)
+    check_given(recipe)
 
 
 def run(recipe: Recipe, folder: Path, recipe_text: str, asked: Asked) -> bool:

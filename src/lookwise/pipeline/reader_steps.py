@@ -16,7 +16,8 @@ from lookwise.inference import ModelSource
 from lookwise.message import Media
 from lookwise.model import Generate
 from lookwise.models.open import ModelOptions
-from lookwise.pipeline.context import Context, by_sample, slug
+from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample, slug
+from lookwise.pipeline.given_lessons import given_answers
 from lookwise.pipeline.lessons import check_lessons, faults, lessons
 from lookwise.pipeline.tuning import fleet, reader_settings
 from lookwise.pipeline.utility_steps import readers_half
@@ -103,6 +104,9 @@ def adapters(context: Context) -> None:
             told, checks = (
                 reader_examples(context.tasks, part, shown.get(policy.name, {}), seen) for part in (taught, checked)
             )
+            if context.recipe.downstream_files and policy.form == "visuals" and policy.selector == "predicted":
+                given, tests = (given_answers(context, split) for split in TUNING_SPLITS)
+                told, checks, missing = list(given.examples), list(tests.examples), dict(given.left_out)
             who = f"the reader tuned on {policy.name}" + (f" for {task}" if task else "")
             check_lessons(who, told, mine, missing, "set readers: zero-shot")
             jobs.append((_job(context, policy.name, task, told, checks, missing), _letters(told)))

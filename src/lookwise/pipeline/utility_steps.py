@@ -24,6 +24,7 @@ from lookwise.metrics.gate import choice_score
 from lookwise.metrics.verifier import VerifierScore, verifier_score
 from lookwise.model import Generate
 from lookwise.pipeline.context import TUNING_SPLITS, Context, by_sample
+from lookwise.pipeline.given_lessons import given_judgements
 from lookwise.pipeline.tuning import fleet, verifier_settings
 from lookwise.recipe import Recipe
 from lookwise.rows import Evidence, Utility
@@ -32,6 +33,7 @@ from lookwise.sample import Sample
 from lookwise.sources.sumei import Exchange, write_exchanges
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.stages.visual_utility import UtilityPrediction, VisualUtility
+from lookwise.training.examples import Example
 from lookwise.training.launch import tune_in
 from lookwise.training.utility import balanced, halves, verifier_examples
 
@@ -94,7 +96,7 @@ def measured(context: Context) -> None:
 def to_measure(context: Context) -> list[Sample]:
     """Return the samples whose pictures' worth is measured."""
     found: list[Sample] = []
-    if context.recipe.teaches_verifier:
+    if context.recipe.teaches_verifier and not context.recipe.verification_files:
         found += _verifiers_half(context, "train")
     if context.recipe.teaches_verifier or looks(_both(context), "predicted", "threshold"):
         found += context.samples(["val"])
@@ -107,11 +109,26 @@ def to_measure(context: Context) -> list[Sample]:
 
 
 def verifier(context: Context) -> None:
-    """Tune the verifier on an even share of each judgement; its lessons are kept in the published shape."""
-    if not context.recipe.teaches_verifier:
+    """Tune the verifier, on the files that the recipe names, or else on what was measured."""
+    recipe = context.recipe
+    if not recipe.teaches_verifier:
         return
+    card: dict[str, Any] = {"recipe": recipe.name, "role": "verifier"}
+    if recipe.verification_files:
+        given = {split: given_judgements(context, split) for split in TUNING_SPLITS}
+        parts = {split: list(mine.examples) for split, mine in given.items()}
+        card |= {"files": recipe.verification_files, "left_out": {s: dict(mine.left_out) for s, mine in given.items()}}
+    else:
+        parts, card["balance"] = _measured_lessons(context)
+    base, settings = context.spec(_verifier_spec(recipe)), verifier_settings(recipe)
+    folder = context.verifier_folder
+    tune_in(fleet(recipe), base, parts["train"], parts["val"], folder, settings, card, context.display)
+
+
+def _measured_lessons(context: Context) -> tuple[dict[str, list[Example]], dict[str, Any]]:
+    """Return an even share of each judgement by split, kept in the published shape too, and what was left out."""
     rows = context.read("measured", Utility)
-    parts: dict[str, list[Any]] = {}
+    parts: dict[str, list[Example]] = {}
     report: dict[str, Any] = {}
     for split in TUNING_SPLITS:
         samples = _verifiers_half(context, split)
@@ -125,10 +142,7 @@ def verifier(context: Context) -> None:
         write_exchanges(file, told, context.data.root, context.published_places())
     if not parts["train"]:
         raise DataError(_untaught(rows, _verifiers_half(context, "train")))
-    card = {"recipe": context.recipe.name, "role": "verifier", "balance": report}
-    base, settings = context.spec(_verifier_spec(context.recipe)), verifier_settings(context.recipe)
-    folder = context.verifier_folder
-    tune_in(fleet(context.recipe), base, parts["train"], parts["val"], folder, settings, card, context.display)
+    return parts, report
 
 
 def _untaught(rows: Sequence[Utility], samples: Sequence[Sample]) -> str:
