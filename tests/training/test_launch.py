@@ -152,7 +152,9 @@ def test_a_finished_adapter_starts_no_process(tiny_base: Path, shop_examples: Ma
     done = tune(str(tiny_base), *data, tmp_path / "done", replace(SETTINGS, epochs=1))
     before = (done / "card.json").stat().st_mtime_ns
     settings = replace(SETTINGS, epochs=1)
-    assert tune_in(Fleet(accelerate=__file__), str(tiny_base), *data, done, settings) == done
+    file = tmp_path / "accelerate.yaml"
+    file.write_text(FILE)
+    assert tune_in(Fleet(accelerate=str(file)), str(tiny_base), *data, done, settings) == done
     assert (done / "card.json").stat().st_mtime_ns == before
 
 
