@@ -10,6 +10,7 @@ from lookwise.errors import ModelError
 from lookwise.models.need import MATRIX_BYTES, need_of
 from lookwise.models.open import open_model
 from lookwise.models.place import Place, locate
+from lookwise.models.weights import held_in_file
 
 
 @pytest.mark.parametrize("spec", ["tiny:reader-s", "tiny:captioner", "tiny:judge-c"])
@@ -45,3 +46,11 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
         (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(ModelError, match=r"model\.safetensors"):
             need_of(Place("hf:x", tmp_path), 2)
+
+
+@pytest.mark.parametrize("header", [b"[1]", b"{", b"[" * 100_000, b'{"a": 3}', b'{"a": {"shape": "no"}}', b'{"a": {}}'])
+def test_a_header_that_is_none_is_one_sentence(header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelError, match="is no safetensors file: its header does not read; fetch it again"):
+        list(held_in_file(path))

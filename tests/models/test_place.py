@@ -166,9 +166,13 @@ def test_a_folder_whose_list_names_what_is_not_there_is_refused(hub: Hub) -> Non
     (hub.files / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(ModelError, match=r"holds no model-00002-of-00002.safetensors, which its .* names"):
         check_spec(spec)
-    for content in ("{", "[]", '{"weight_map": 3}'):
+    for content in ("{", "[]", '{"weight_map": 3}', "[" * 100_000):
         (hub.files / INDEX).write_text(content)
         with pytest.raises(ModelError, match="does not read; fetch it again"):
+            check_spec(spec)
+    for name in ("../model.safetensors", "/etc/passwd", "shards\\\\one.safetensors"):
+        (hub.files / INDEX).write_text(json.dumps({"weight_map": {"a": name}}))
+        with pytest.raises(ModelError, match="which is no file of its folder; fetch it again"):
             check_spec(spec)
     (hub.files / INDEX).unlink()
     with pytest.raises(ModelError, match=r"holds no \*\.safetensors weights by the names that are read"):

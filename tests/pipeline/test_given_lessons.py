@@ -8,36 +8,19 @@ from typing import Any
 
 import pytest
 from factory import llava
+from taught_recipe import TAUGHT
 
 from lookwise.cli import main
 from lookwise.rows import Utility
 from lookwise.runs.store import read_rows
 from lookwise.sample import Sample
 
-RECIPE = """
-name: given
-benchmark: ecommmmu
-tasks: [answerability_prediction]
-samples_train: 8
-samples_val: 4
-samples_test: 2
-test_splits: [test]
-prompts: tiny
-reader: hf:{model}
-policies: [none, visuals:predicted/highest]
-tune_on: [visuals:predicted/highest]
-epochs: 1
-batch: 4
-max_tokens: 512
-resamples: 20
-"""
-
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("given")
     path = folder / "given.yaml"
-    path.write_text(RECIPE.format(model=llava(folder / "model")), encoding="utf-8")
+    path.write_text(TAUGHT.format(model=llava(folder / "model")), encoding="utf-8")
     return path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from factory import llava
+from taught_recipe import TAUGHT
 
 from lookwise.cli import main
 from lookwise.pipeline.flow import _NEEDS, STEPS
@@ -25,23 +26,6 @@ reader: scripted:first
 verifying: zero-shot
 readers: zero-shot
 policies: [none, visuals:predicted]
-resamples: 20
-"""
-TAUGHT = """
-name: six
-benchmark: ecommmmu
-tasks: [answerability_prediction]
-samples_train: 8
-samples_val: 4
-samples_test: 2
-test_splits: [test]
-prompts: tiny
-reader: hf:{model}
-policies: [none, visuals:predicted/highest]
-tune_on: [visuals:predicted/highest]
-epochs: 1
-batch: 4
-max_tokens: 512
 resamples: 20
 """
 

@@ -11,6 +11,7 @@ import json
 import math
 import struct
 from collections.abc import Iterator
+from operator import index
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Held(NamedTuple):
 def weight_names(folder: Path, spec: str) -> tuple[str, ...]:
     """Return the names of the files with a checkpoint's weights, whether they are there or not; () where none is named.
 
-    ModelError, naming the model as `spec`, for a list that does not read.
+    ModelError, naming the model as `spec`, for a list that does not read, or that names files outside the folder.
     """
     if (folder / SINGLE).is_file():
         return (SINGLE,)
@@ -45,9 +46,13 @@ def weight_names(folder: Path, spec: str) -> tuple[str, ...]:
         return ()
     try:
         named = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-        return tuple(sorted({str(name) for name in named}))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        names = tuple(sorted({str(name) for name in named}))
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ModelError(f"model {spec!r}: {folder / INDEX} does not read; fetch it again") from None
+    strange = next((name for name in names if name != Path(name).name or "\\" in name), None)
+    if strange is not None:
+        raise ModelError(f"model {spec!r}: {INDEX} names {strange!r}, which is no file of its folder; fetch it again")
+    return names
 
 
 def held_in_file(path: Path) -> Iterator[Held]:
@@ -57,9 +62,8 @@ def held_in_file(path: Path) -> Iterator[Held]:
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         header = file.read(length) if 0 < length <= _LONGEST_HEADER else b""
     try:
-        found = json.loads(header)
-    except ValueError:
+        shapes = {name: [*tensor["shape"]] for name, tensor in json.loads(header).items() if name != "__metadata__"}
+        found = [Held(name, math.prod(map(index, shape)), len(shape) == 2) for name, shape in shapes.items()]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise ModelError(f"{path} is no safetensors file: its header does not read; fetch it again") from None
-    for name, tensor in found.items():
-        if name != "__metadata__":
-            yield Held(name, math.prod(tensor["shape"]), len(tensor["shape"]) == 2)
+    yield from found

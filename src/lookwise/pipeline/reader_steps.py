@@ -100,13 +100,11 @@ def adapters(context: Context) -> None:
         seen = pictures[policy.name]
         for task in _groups(context):
             mine, others = ([s for s in part if task in (None, s.task)] for part in (train, val))
-            (taught, missing), (checked, _) = (lessons(part, seen, broken) for part in (mine, others))
-            told, checks = (
-                reader_examples(context.tasks, part, shown.get(policy.name, {}), seen) for part in (taught, checked)
-            )
             if context.recipe.downstream_files and policy.form == "visuals" and policy.selector == "predicted":
-                given, tests = (given_answers(context, split) for split in TUNING_SPLITS)
-                told, checks, missing = list(given.examples), list(tests.examples), dict(given.left_out)
+                told, checks, missing = _given(context)
+            else:
+                captions = shown.get(policy.name, {})
+                (told, missing), (checks, _) = (_told(context, p, captions, seen, broken) for p in (mine, others))
             who = f"the reader tuned on {policy.name}" + (f" for {task}" if task else "")
             check_lessons(who, told, mine, missing, "set readers: zero-shot")
             jobs.append((_job(context, policy.name, task, told, checks, missing), _letters(told)))
@@ -115,6 +113,24 @@ def adapters(context: Context) -> None:
     else:
         for job, _ in jobs:
             job.train(display=context.display)
+
+
+def _told(
+    context: Context,
+    samples: Sequence[Sample],
+    captions: Mapping[str, Mapping[str, str]],
+    seen: Mapping[str, Sequence[Media]],
+    broken: Mapping[str, str],
+) -> tuple[list[Example], dict[str, int]]:
+    """Return the samples with what a policy shows of them, and how many lack a picture of it, by reason."""
+    kept, missing = lessons(samples, seen, broken)
+    return reader_examples(context.tasks, kept, captions, seen), missing
+
+
+def _given(context: Context) -> tuple[list[Example], list[Example], dict[str, int]]:
+    """Return the lessons that the user gives, for tuning and for validation, and what of the first is left out."""
+    train, val = (given_answers(context, split) for split in TUNING_SPLITS)
+    return list(train.examples), list(val.examples), dict(train.left_out)
 
 
 def _job(

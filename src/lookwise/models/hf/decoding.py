@@ -81,6 +81,6 @@ def decoding_in(folder: Path, spec: str) -> Decoding:
     path = folder / "generation_config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         settings = {}
     return decoding_of(settings if isinstance(settings, dict) else {}, spec)
