@@ -93,7 +93,8 @@ class Prediction:
 
     `tuned_on` is the policy whose evidence its reader was tuned on ("" for a reader that was not tuned).  Of ranked
     options `option_scores` are the sums of log-probabilities, `option_tokens` how many tokens each sum is over, and
-    `option_empty` the sums after a context without content, where the recipe asked for them.
+    `option_empty` the sums after a context without content, where that was asked: always where all samples of a task
+    have the same options, else where it decides.
 
     Where answers are written freely and ranked beside (a recipe's `also_rank`), `reply` and `answer` are of the
     writing, the `option_…` of the ranking; `ranked` is what wins there, `ranked_reason` why nothing does.

@@ -11,9 +11,20 @@ from lookwise.inference.display import Display, Progressed
 
 def test_status_says_rate_time_left_and_where_replies_came_from() -> None:
     state = Progressed("captions", 10_000, sent=1_000, stored=2_000, merged=500, unread=3, seconds=100)
-    assert state.status() == "3,503/10,000, 10.0/s, 10:50 left, 500 merged, 2,000 stored, 3 unreadable"
+    assert state.status() == "3,503/10,000, 10.0/s, 7:13 left, 500 merged, 2,000 stored, 3 unreadable"
     assert Progressed("captions", 5, stored=5, seconds=1).status() == "5/5, 5 stored"
     assert Progressed("captions", 40_000, sent=1, seconds=1).status() == "1/40,000, 1.0/s, 11:06:39 left"
+
+
+def test_the_time_that_a_model_took_to_open_is_not_in_the_rate() -> None:
+    out, now = io.StringIO(), [0.0]
+    display = Display(Console(file=out, width=60), clock=lambda: now[0])
+    display.begin("captions", 110)
+    now[0] = 100
+    display.advance(sent=10)
+    now[0] = 110
+    display.advance(sent=50)
+    assert out.getvalue().splitlines() == ["captions: 10/110, 0.1/s, 16:40 left", "captions: 60/110, 5.0/s, 0:10 left"]
 
 
 def test_plain_lines_come_every_five_seconds_and_at_the_end() -> None:

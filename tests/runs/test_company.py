@@ -18,10 +18,14 @@ import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from lookwise.runs.company import end_with_parent
+from lookwise.runs import company
+
+company._LOADED = "colorsys"
+FRESH = get_context("spawn")
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(2, get_context("spawn"), end_with_parent) as pool:
+    context = FRESH if sys.argv[1] == "fresh" else company.new_processes()
+    with ProcessPoolExecutor(2, context, company.end_with_parent) as pool:
         print(*{pool.submit(os.getpid).result() for _ in range(4)}, flush=True)
         time.sleep(60)
 """
@@ -35,11 +39,12 @@ def alive(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_pool_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["fresh", "forked"])
+def test_a_pool_does_not_outlive_a_killed_parent(tmp_path: Path, how: str) -> None:
     script = tmp_path / "program.py"
     script.write_text(PROGRAM, encoding="utf-8")
     parent = subprocess.Popen(
-        [sys.executable, str(script)],
+        [sys.executable, str(script), how],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -55,6 +60,43 @@ def test_a_pool_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     while any(map(alive, children)):
         assert time.monotonic() < deadline, "a process outlived its parent"
         time.sleep(0.05)
+
+
+LOADING = """
+import os, sys, time
+
+from lookwise.runs import company
+
+company._LOADED = "colorsys"
+
+
+def told(line):
+    line.send(("colorsys" in sys.modules, os.getppid()))
+
+
+if __name__ == "__main__":
+    company.begin_loading()
+    context = company.new_processes()
+    ours, theirs = context.Pipe()
+    one, other = (context.Process(target=told, args=(theirs,)) for _ in range(2))
+    for process in (one, other):
+        process.start()
+        process.join()
+    print(*(ours.recv() for _ in range(2)), os.getpid(), sep=chr(10))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process starts from nothing")
+def test_processes_are_forked_from_one_that_has_loaded_what_they_need(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(LOADING, encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env, check=True).stdout
+    first, second, ours = said.splitlines()
+    assert first == second
+    loaded, parent = first.strip("()").split(", ")
+    assert loaded == "True"
+    assert parent != ours
 
 
 def interrupted_while_starting(told: list[str]) -> None:

@@ -30,14 +30,14 @@ def stage(ranking: Ranking = "raw", want: Generate | None = None) -> AnswerStage
 
 def rows(made: AnswerStage, reply: Reply, empty: Reply | None = None) -> list[Prediction]:
     def said(ask: Ask) -> Reply:
-        return reply if ask.tag[0] or empty is None else empty
+        return reply if ask.tag[0] else empty or Reply(failure="not said")
 
     return made.read(SAMPLE, [Answered(ask, said(ask), "f") for ask in made.ask(SAMPLE, ())])
 
 
 def test_the_sum_asks_each_policy_once_and_takes_the_model_s_own_choice() -> None:
     asks = stage().ask(SAMPLE, ())
-    assert [ask.tag[0] for ask in asks] == ["none", "captions:always"]
+    assert [ask.tag[0] for ask in asks] == ["none", "captions:always", ""]
     found = rows(stage(), Reply(LETTERS[0], SCORES, COUNTS))
     assert [row.answer for row in found] == [LETTERS[0]] * 2
     assert {(row.option_scores, row.option_tokens, row.option_empty) for row in found} == {(SCORES, COUNTS, ())}
@@ -60,6 +60,21 @@ def test_an_empty_context_is_asked_once_for_all_policies_and_samples() -> None:
     assert SAMPLE.text("review") not in text
     assert SAMPLE.options[0] in text
     assert stage("calibrated", Generate()).ask(SAMPLE, ())[-1].tag[0] == "captions:always"
+
+
+def test_what_calibrates_is_kept_whatever_decides_and_paid_only_where_it_does() -> None:
+    said, empty = Reply(LETTERS[0], SCORES, COUNTS, tokens_in=90), Reply(LETTERS[0], EMPTY, COUNTS, tokens_in=20)
+    paying: dict[Ranking, int] = {"raw": 90, "normalised": 90, "calibrated": 110}
+    for ranking, paid in paying.items():
+        found = rows(stage(ranking), said, empty)
+        assert {(row.option_empty, row.tokens_in) for row in found} == {(EMPTY, paid)}
+
+
+def test_where_each_sample_has_its_own_options_an_empty_context_is_asked_only_where_it_decides() -> None:
+    own = EXAMPLES["mmecinstruct/category_classification"]
+    assert not TASKS[own.task].labels
+    for made, beside in ((stage("raw"), []), (stage("normalised"), []), (stage("calibrated"), [""])):
+        assert [ask.tag[0] for ask in made.ask(own, ())] == ["none", "captions:always", *beside]
 
 
 def test_calibration_prefers_what_the_question_made_likelier() -> None:

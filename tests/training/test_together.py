@@ -62,6 +62,13 @@ def test_jobs_run_elsewhere_on_a_share_of_the_threads_and_every_step_counts(tmp_
     assert (counts.done, counts.ended) == (100, 1)
 
 
+def test_what_was_trained_before_counts_as_done(tmp_path: Path) -> None:
+    counts = Counts()
+    jobs = [Job("known", partial(note, tmp_path, "known", 0), 30), Job("new", partial(note, tmp_path, "new", 20), 20)]
+    train_together(jobs, "models", counts)
+    assert counts.done == 50
+
+
 def test_three_on_two_threads_run_all_at_once_rather_than_leave_one_for_the_end(tmp_path: Path) -> None:
     counts = Counts()
     train_together([Job(name, partial(note, tmp_path, name, 1), 1) for name in "abc"], "models", counts)

@@ -22,8 +22,9 @@ import os
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -168,18 +169,27 @@ def _check_same(out: Path, asked: Mapping[str, Any]) -> None:
 
 
 def _fill(draft: Path, shape: Layout, jobs: Sequence[_Job], size: int, workers: int, display: Display | None) -> None:
-    by_split: dict[Split, list[_Part]] = {}
-    parts_done = _shown(_map(_make_part, jobs, workers), "the shop, its samples and their truth", len(jobs), display)
-    for job, part in zip(jobs, parts_done, strict=True):
-        by_split.setdefault(job.split, []).append(part)
-    made = [m for parts in by_split.values() for m in _interleave([p.made for p in parts])]
+    with _crew(workers) as share:
+        by_split: dict[Split, list[_Part]] = {}
+        parts_done = _shown(share(_make_part, jobs), "the shop, its samples and their truth", len(jobs), display)
+        for job, part in zip(jobs, parts_done, strict=True):
+            by_split.setdefault(job.split, []).append(part)
+        made = [m for parts in by_split.values() for m in _interleave([p.made for p in parts])]
+        photos = {picture.path: picture for m in made for picture in shape.pictures(m)}
+        drawn = share(_draw_one, [(draft, photos[path], size) for path in sorted(photos)])  # begins at once
+        _write_samples(draft, shape, made, [p for parts in by_split.values() for p in parts])
+        for _ in _shown(drawn, "the shop, its pictures", len(photos), display):
+            pass
+    write_json_atomic(draft / "card.json", _card(shape, jobs[0].seed, size, made, list(photos.values())))
+
+
+def _write_samples(draft: Path, shape: Layout, made: Sequence[Made], parts: Sequence[_Part]) -> None:
     listings = {x.listing_id: x for m in made for x in m.drawn.listings}
     with (draft / shape.file).open("w", encoding="utf-8", newline="\n") as file:
         file.write("[\n")
         file.write(",\n".join(json.dumps(shape.row(m.sample), ensure_ascii=False) for m in made))
         file.write("\n]\n")
     place = {m.sample.id: i for i, m in enumerate(made)}
-    parts = [p for split_parts in by_split.values() for p in split_parts]
     write_truth(
         draft,
         ((m.sample.id, m.drawn) for m in made),
@@ -187,11 +197,6 @@ def _fill(draft: Path, shape: Layout, jobs: Sequence[_Job], size: int, workers: 
         sorted((u for p in parts for u in p.utilities), key=lambda u: place[u.sample_id]),
         sorted((c for p in parts for c in p.ceilings), key=lambda c: place[c.sample_id]),
     )
-    photos = {picture.path: picture for m in made for picture in shape.pictures(m)}
-    drawn = _map(_draw_one, [(draft, photos[path], size) for path in sorted(photos)], workers)
-    for _ in _shown(drawn, "the shop, its pictures", len(photos), display):
-        pass
-    write_json_atomic(draft / "card.json", _card(shape, jobs[0].seed, size, made, list(photos.values())))
 
 
 def _interleave(parts: Sequence[Sequence[Made]]) -> Iterator[Made]:
@@ -200,12 +205,17 @@ def _interleave(parts: Sequence[Sequence[Made]]) -> Iterator[Made]:
         yield parts[i % len(parts)][i // len(parts)]
 
 
-def _map(function: Any, jobs: Sequence[Any], workers: int) -> Iterator[Any]:
+@contextmanager
+def _crew(workers: int) -> Iterator[Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]]:
+    """Give a `map` over as many processes as were asked for, the same ones for every call: each loads libraries once.
+
+    Processes begin as soon as `map` is called; without any, work is done as its results are asked for.
+    """
     if workers < 2:
-        yield from map(function, jobs)
+        yield map
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
-        yield from pool.map(function, jobs, chunksize=min(_CHUNK, max(1, len(jobs) // (8 * workers))))
+        yield lambda function, jobs: pool.map(function, jobs, chunksize=min(_CHUNK, max(1, len(jobs) // (8 * workers))))
 
 
 def _shown(done: Iterator[T], title: str, total: int, display: Display | None) -> Iterator[T]:

@@ -266,7 +266,10 @@ def _recommendation(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> list[
     wanted, chance = _wanted(r, case, beliefs), _taste_values(r)
     lifts = np.array([_lifts(r, beliefs[i]) for i in case.indices("options")])
     misses = np.maximum(1 - chance * lifts, 0) / (1 - chance)
-    others = np.array([np.delete(misses, k, axis=0).prod(axis=0) for k in range(len(misses))])
+    one = np.ones_like(misses[:1])  # the product over all others is that over those before times that over those after
+    others = (
+        np.cumprod(np.vstack([one, misses[:-1]]), axis=0) * np.cumprod(np.vstack([one, misses[:0:-1]]), axis=0)[::-1]
+    )
     weights: list[float] = ((TASTE_IN_TARGET * lifts + 1 - TASTE_IN_TARGET) * others @ wanted).tolist()
     return weights
 
@@ -287,6 +290,7 @@ def _wanted(r: Reckoner, case: Case, beliefs: Sequence[Belief]) -> Vector:
     return prior * history
 
 
+@lru_cache(8)
 def _taste_values(r: Reckoner) -> Vector:
     """Return the prior of every value that may be a taste, attribute after attribute."""
     values: Vector = np.concatenate([r.prior[name] for name in TASTES])
@@ -295,9 +299,9 @@ def _taste_values(r: Reckoner) -> Vector:
 
 @lru_cache(512)
 def _lifts(r: Reckoner, belief: Belief) -> Vector:
-    total = belief.mass({})
-    parts = (np.divide(belief.over(n), r.prior[n], out=np.zeros_like(r.prior[n]), where=r.prior[n] > 0) for n in TASTES)
-    return np.concatenate(list(parts)) / total
+    found, prior = np.concatenate([belief.over(name) for name in TASTES]), _taste_values(r)
+    lifts: Vector = np.divide(found, prior, out=np.zeros_like(prior), where=prior > 0) / belief.mass({})
+    return lifts
 
 
 _WEIGH: Mapping[str, Callable[[Reckoner, Case, Sequence[Belief]], list[float]]] = MappingProxyType(

@@ -19,7 +19,11 @@ __all__ = ["Display", "Progressed", "terminal_display"]
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """Where one title stands: of `total` asks, how many were sent, stored, merged or unreadable; in `seconds`."""
+    """Where one title stands: of `total` asks, how many were sent, stored, merged or unreadable; in `seconds`.
+
+    `first` of them were sent with the first batch, `since` so many seconds: a model had to be opened for it, so the
+    rate is that of what came after.
+    """
 
     title: str
     total: int
@@ -28,6 +32,16 @@ class Progressed:
     merged: int = 0
     unread: int = 0
     seconds: float = 0.0
+    first: int = 0
+    since: float = 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Asks sent a second; None before the first was."""
+        sent, seconds = self.sent - self.first, self.seconds - self.since
+        if sent > 0 and seconds > 0:
+            return sent / seconds
+        return self.sent / self.seconds if self.sent and self.seconds > 0 else None
 
     @property
     def done(self) -> int:
@@ -37,11 +51,11 @@ class Progressed:
     def status(self) -> str:
         """Return the line beside the bar."""
         parts = [f"{self.done:,}/{self.total:,}"]
-        if self.sent and self.seconds > 0:
-            rate = self.sent / self.seconds
-            parts.append(f"{rate:,.1f}/s")
-            if self.done < self.total:
-                parts.append(f"{_clock((self.total - self.done) / rate)} left")
+        if self.rate is not None:
+            parts.append(f"{self.rate:,.1f}/s")
+            if self.done < self.total:  # as many of what is left will be merged as so far
+                left = (self.total - self.done) * self.sent / (self.sent + self.merged)
+                parts.append(f"{_clock(left / self.rate)} left")
         if self.merged:
             parts.append(f"{self.merged:,} merged")
         if self.stored:
@@ -75,14 +89,17 @@ class Display:
 
     def advance(self, sent: int = 0, stored: int = 0, merged: int = 0, unread: int = 0) -> None:
         """Count what was done since the last call."""
-        now = self._state
+        now, seconds = self._state, self._clock() - self._began
+        first, since = (sent, seconds) if sent and not now.sent else (now.first, now.since)
         self._state = replace(
             now,
             sent=now.sent + sent,
             stored=now.stored + stored,
             merged=now.merged + merged,
             unread=now.unread + unread,
-            seconds=self._clock() - self._began,
+            seconds=seconds,
+            first=first,
+            since=since,
         )
         if self._bar is not None:
             self._bar.update(self._task, completed=self._state.done, status=self._state.status())

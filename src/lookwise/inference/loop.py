@@ -32,6 +32,8 @@ __all__ = ["run_stage"]
 
 _ASKS_HELD = 100_000
 """Asks that are kept within a round; those of further samples are asked for again."""
+_WORTH_EXPECTING = 512
+"""Requests for which copies are made ready while the model opens; whether they are used, the batches decide."""
 _READ_AT_ONCE = 512
 """Samples whose replies are fetched together."""
 
@@ -169,6 +171,8 @@ class _Loop(Generic[R]):
 
     def _fill(self, name: str, slot: _Slot, window: Sequence[Keyed], stored: set[str]) -> None:
         """Plan a whole window, then ask what is missing of each batch; while one is answered the next is prepared."""
+        if len(window) - len(stored) >= _WORTH_EXPECTING:
+            slot.expect(self._team)
         model = slot.model
         if isinstance(model, Streams):
             self._drain(name, model, [one for one in window if one[0] not in stored])
@@ -334,6 +338,11 @@ class _Slot:
                     "its files changed meanwhile: give the command again"
                 )
         return self._open
+
+    def expect(self, team: Team | None) -> None:
+        """Say that copies will be wanted, before the first is opened here."""
+        if self._open is None and team is not None and self._source.copy is not None and self._source.copies > 1:
+            team.expect()
 
     def enlist(self, team: Team | None, batches: int) -> Team | None:
         """Return the team with copies of this model, if it has any to offer and the work is worth it."""

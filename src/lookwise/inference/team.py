@@ -7,7 +7,6 @@ waits for it.  A process ends with the one that started it, however that ends.  
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import connection
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from types import TracebackType
 
@@ -25,7 +24,7 @@ from lookwise.inference.answering import Answerer
 from lookwise.inference.contract import Prepares
 from lookwise.inference.keys import Pictures
 from lookwise.model import Model, Reply, Request
-from lookwise.runs.company import end_with_parent, undisturbed
+from lookwise.runs.company import begin_loading, end_with_parent, new_processes, undisturbed
 
 __all__ = ["Batch", "Done", "Team"]
 
@@ -75,7 +74,7 @@ _Answer = _Ready | Done | LookwiseError
 class _Member:
     """One process: its line, the turn whose model it has open, and the batches that it owes."""
 
-    process: SpawnProcess
+    process: BaseProcess
     line: Connection
     ready: int = -1
     owes: set[int] = field(default_factory=set)
@@ -106,6 +105,11 @@ class Team:
         """Return whether to share out so many batches."""
         return batches >= (2 if self._members else _WORTH_STARTING)
 
+    def expect(self) -> None:
+        """Have libraries loaded elsewhere while the first copy of a model is being opened here."""
+        if not self._members:
+            begin_loading()
+
     def open(self, copy: Callable[[int], Model], copies: int) -> None:
         """Have so many processes open a copy of a model; `copy` is given the place of each, 1 for the first."""
         while len(self._members) < copies:
@@ -131,7 +135,7 @@ class Team:
         return any(member.ready == self._turn for member in self._members)
 
     @property
-    def members(self) -> tuple[SpawnProcess, ...]:
+    def members(self) -> tuple[BaseProcess, ...]:
         """The processes that have been started."""
         return tuple(member.process for member in self._members)
 
@@ -163,7 +167,7 @@ class Team:
             self._tell(member, None)
 
     def _start(self) -> _Member:
-        context = multiprocessing.get_context("spawn")
+        context = new_processes()
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)
         process.start()

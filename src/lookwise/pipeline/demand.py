@@ -20,6 +20,7 @@ from lookwise.pipeline.distinct import ROOM, Distinct, key_of
 from lookwise.pipeline.utility_steps import SHORT, looks
 from lookwise.pipeline.wanted import captions, certain, main_pictures, wanted
 from lookwise.sample import Sample
+from lookwise.stages.answer import asks_empty
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.stages.fetch import is_fetchable
 
@@ -179,7 +180,7 @@ class Demand:
             self._answer_as(sample, text, written)
         if ranks:
             self._answer_as(sample, text, ranked)
-        if ranks and recipe.ranking == "calibrated":
+        if ranks and asks_empty(self._tasks[sample.task], recipe.ranking):
             self.answers.add(key_of("empty", sample.task, ranked))
 
     def _answer_as(self, sample: Sample, text: str, want: str) -> None:

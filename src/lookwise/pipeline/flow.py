@@ -153,7 +153,8 @@ def _carry_out(context: Context, steps: Sequence[str], asked: Asked) -> None:
     for name in steps:
         if name == "pictures":
             fetch_steps.try_anew(context, tuple(STEPS)[tuple(STEPS).index(name) + 1 :])
-        if context.done(name):
+        # What answered is not looked at again: its adapters are those that predictions were made with.
+        if context.done(name) or (name == "adapters" and context.done("predictions") and _finished(context, name)):
             continue
         asked.say(name)
         STEPS[name](context)

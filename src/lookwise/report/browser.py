@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lookwise.media import PictureError, data_uri, is_url
 from lookwise.message import Media
-from lookwise.report.gather import reader_of, rows_of, samples_of
+from lookwise.report.gather import READER_COLUMNS, columns_of, reader_of, rows_of, samples_of
 from lookwise.report.tables import Reader, group_of, kind_of, label_of, several_models
 from lookwise.report.words import number
 from lookwise.rows import Ballot, Caption, Evidence, Prediction, Row, Utility
@@ -57,26 +57,33 @@ class _Rows:
 
 def browse(folder: Path, limit: int, budget: int) -> Browser:
     """Return at most `limit` samples of a run, fewer where they would exceed `budget` bytes of JSON."""
-    rows = _Rows(
-        _by_sample(rows_of(folder, "captions", Caption)),
-        _by_sample(rows_of(folder, "ballots", Ballot)),
-        _by_sample(rows_of(folder, "evidence", Evidence)),
-        _by_sample(rows_of(folder, "predictions", Prediction)),
-        _by_sample([row for stage in _WORTHS for row in rows_of(folder, stage, Utility)]),
-    )
-    answered = [sample for sample in samples_of(folder) if sample.id in rows.predictions]
-    readers = list(dict.fromkeys(reader_of(p) for ps in rows.predictions.values() for p in ps))
-    policies = list(dict.fromkeys(e.policy for es in rows.evidence.values() for e in es))
+    made = columns_of(folder, "predictions", Prediction, "sample_id", *READER_COLUMNS)
+    ids = {sample for sample, *_ in made}
+    answered = [sample for sample in samples_of(folder) if sample.id in ids]
+    readers = list(dict.fromkeys(Reader(*who) for _, *who in made))
+    policies = list(dict.fromkeys(policy for (policy,) in columns_of(folder, "evidence", Evidence, "policy")))
+    looked_at = [*islice(_in_turn(answered), limit)]
+    rows = _rows(folder, {sample.id for sample in looked_at})
     album = _Album(folder)
     samples: list[Mapping[str, Any]] = []
-    for sample in _in_turn(answered):
+    for sample in looked_at:
         before = album.size
         value = _sample(sample, rows, readers, policies, album)
         budget -= _size(value) + album.size - before
-        if len(samples) == limit or budget < 0:
+        if budget < 0:
             break
         samples.append(value)
     return Browser(_named(readers), policies, _used(album.uris, samples), samples, len(answered))
+
+
+def _rows(folder: Path, samples: Collection[str]) -> _Rows:
+    return _Rows(
+        _by_sample(rows_of(folder, "captions", Caption, samples)),
+        _by_sample(rows_of(folder, "ballots", Ballot, samples)),
+        _by_sample(rows_of(folder, "evidence", Evidence, samples)),
+        _by_sample(rows_of(folder, "predictions", Prediction, samples)),
+        _by_sample([row for stage in _WORTHS for row in rows_of(folder, stage, Utility, samples)]),
+    )
 
 
 def _named(readers: Sequence[Reader]) -> list[dict[str, str]]:

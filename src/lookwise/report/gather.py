@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +21,24 @@ from lookwise.report.policies import PolicyTable, policy_tables
 from lookwise.report.tables import CallLine, Reader, ScoreTable, call_lines, score_tables
 from lookwise.report.verifier import VerifierReport, verifier_report
 from lookwise.rows import Evidence, Prediction
-from lookwise.runs.store import is_complete, read_rows
+from lookwise.runs.store import is_complete, read_columns, read_rows
 from lookwise.sample import Sample
 from lookwise.stages.fetch import with_files
 
-__all__ = ["Run", "gather", "policies_of", "reader_of", "rows_of", "samples_of", "verifier_of"]
+__all__ = [
+    "READER_COLUMNS",
+    "Run",
+    "columns_of",
+    "gather",
+    "policies_of",
+    "reader_of",
+    "rows_of",
+    "samples_of",
+    "verifier_of",
+]
+
+READER_COLUMNS = ("reader", "training", "tuned_on", "policy")
+"""The columns of a prediction that say who made it, in the order of a `Reader`."""
 
 R = TypeVar("R")
 
@@ -55,13 +68,12 @@ def gather(folder: Path) -> Run:
     scores = _json(folder / "scores.json", list)
     calls = call_lines(_json(folder / "calls.json", dict) if (folder / "calls.json").is_file() else {})
     recipe, gains, columns = folder / "recipe.yaml", folder / "gains.json", folder / "beside.json"
-    predictions = rows_of(folder, "predictions", Prediction)
     return Run(
         folder=folder,
         record=record,
         recipe=recipe.read_text(encoding="utf-8") if recipe.is_file() else "",
         scores=scores,
-        tables=score_tables(scores, _shares(folder, predictions), calls),
+        tables=score_tables(scores, _shares(folder), calls),
         calls=calls,
         gains=gain_tables(_json(gains, list) if gains.is_file() else []),
         beside=beside_lines(_json(columns, list) if columns.is_file() else []),
@@ -80,10 +92,16 @@ def verifier_of(folder: Path) -> VerifierReport | None:
     return verifier_report(_json(place, dict)) if place.is_file() else None
 
 
-def rows_of(folder: Path, stage: str, kind: type[R]) -> list[R]:
-    """Return a stage's rows, or none where the run has not finished such a stage."""
+def rows_of(folder: Path, stage: str, kind: type[R], of: Collection[str] | None = None) -> list[R]:
+    """Return a stage's rows, or those of some samples; none where the run has not finished such a stage."""
     place = folder / "rows" / stage
-    return read_rows(place, kind) if is_complete(place) else []
+    return read_rows(place, kind, of) if is_complete(place) else []
+
+
+def columns_of(folder: Path, stage: str, kind: type, *names: str) -> list[tuple[Any, ...]]:
+    """Return these columns of a stage's rows; none where the run has not finished such a stage."""
+    place = folder / "rows" / stage
+    return read_columns(place, kind, *names) if is_complete(place) else []
 
 
 def samples_of(folder: Path) -> list[Sample]:
@@ -110,14 +128,14 @@ def _json(path: Path, kind: type[Any]) -> Any:
     return value
 
 
-def _shares(folder: Path, predictions: Sequence[Prediction]) -> dict[tuple[str, str], float]:
+def _shares(folder: Path) -> dict[tuple[str, str], float]:
     """Return the share of slots of which something is shown, by (split, policy), over the samples answered."""
-    split = {row.sample_id: row.split for row in predictions}
+    split = dict(columns_of(folder, "predictions", Prediction, "sample_id", "split"))
     all_slots: Counter[tuple[str, str]] = Counter()
     shown: Counter[tuple[str, str]] = Counter()
-    for row in rows_of(folder, "evidence", Evidence):
-        if row.sample_id in split:
-            key = (split[row.sample_id], row.policy)
+    for sample, policy, kind in columns_of(folder, "evidence", Evidence, "sample_id", "policy", "kind"):
+        if sample in split:
+            key = (split[sample], policy)
             all_slots[key] += 1
-            shown[key] += row.kind != "none"
+            shown[key] += kind != "none"
     return {key: shown[key] / count for key, count in all_slots.items()}

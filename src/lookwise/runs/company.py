@@ -9,12 +9,39 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["end_with_input", "end_with_parent", "undisturbed"]
+__all__ = ["begin_loading", "end_with_input", "end_with_parent", "new_processes", "undisturbed"]
+
+_FORKS = sys.platform == "linux"
+"""Elsewhere a process that has loaded system libraries is not safe to fork."""
+_LOADED = "lookwise.runs.loaded"
+
+
+def new_processes() -> ForkServerContext | SpawnContext:
+    """Return how processes that run models are started.
+
+    On Linux they are forked from a process that has loaded the libraries, and done nothing else: it starts with the
+    first of them, and ends with this one.  Elsewhere each starts from nothing.
+    """
+    if not _FORKS:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_LOADED])
+    return context
+
+
+def begin_loading() -> None:
+    """Start the process from which others are forked, so that it has loaded what they need when they are started."""
+    if _FORKS:
+        new_processes()
+        with undisturbed():
+            forkserver.ensure_running()
 
 
 @contextmanager

@@ -8,14 +8,14 @@ written before a field was added can still be read.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, partial
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 
-__all__ = ["from_record", "from_table", "schema_of", "to_record"]
+__all__ = ["column_of", "from_record", "from_table", "schema_of", "to_record", "to_table"]
 
 _Read = Callable[[Any], Any]
 _PLAIN = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
@@ -32,22 +32,37 @@ def to_record(row: Any) -> dict[str, Any]:
     return {name: _plain(getattr(row, name)) for name in _hints(kind)}
 
 
+def to_table(schema: pa.Schema, rows: Sequence[Any]) -> pa.Table:
+    """Return rows of one class as a table, column by column."""
+    columns = []
+    for field in schema:
+        values = [getattr(row, field.name) for row in rows]
+        kind = field.type.value_type if pa.types.is_list(field.type) else field.type
+        is_ready = pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+        columns.append(pa.array(values if is_ready else [_plain(value) for value in values], field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
 def from_table(row_type: type, table: pa.Table) -> list[Any]:
     """Return a table's rows, read column by column; TypeError when a field without a default has no column."""
-    columns: list[Iterable[Any]] = []
-    for name, read in _readers(row_type):
-        if name in table.column_names:
-            values = table.column(name).to_pylist()
-            columns.append(values if read is None else [None if v is None else read(v) for v in values])
-        else:
-            columns.append([_default(row_type, name)] * table.num_rows)
-    return [row_type(*values) for values in zip(*columns, strict=True)]
+    return [
+        row_type(*values) for values in zip(*(column_of(row_type, table, n) for n in _hints(row_type)), strict=True)
+    ]
+
+
+def column_of(row_type: type, table: pa.Table, name: str) -> list[Any]:
+    """Return one field of a table's rows; TypeError when it has neither a column nor a default."""
+    if name not in table.column_names:
+        return [_default(row_type, name)] * table.num_rows
+    values: list[Any] = table.column(name).to_pylist()
+    read = _readers(row_type)[name]
+    return values if read is None else [None if v is None else read(v) for v in values]
 
 
 def from_record(row_type: type, record: Mapping[str, Any]) -> Any:
     """Return a row from plain values; TypeError when a field without a default is missing."""
     values = {}
-    for name, read in _readers(row_type):
+    for name, read in _readers(row_type).items():
         if name in record:
             value = record[name]
             values[name] = value if read is None or value is None else read(value)
@@ -55,9 +70,9 @@ def from_record(row_type: type, record: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _readers(row_type: type) -> tuple[tuple[str, _Read | None], ...]:
+def _readers(row_type: type) -> Mapping[str, _Read | None]:
     """Return each field and how its plain value is read; None: it is already what the field holds."""
-    return tuple((name, _reader(hint)) for name, hint in _hints(row_type).items())
+    return {name: _reader(hint) for name, hint in _hints(row_type).items()}
 
 
 def _reader(hint: Any) -> _Read | None:

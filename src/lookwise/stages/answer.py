@@ -18,7 +18,7 @@ from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
 
-__all__ = ["AnswerStage", "Reader"]
+__all__ = ["AnswerStage", "Reader", "asks_empty"]
 
 
 _EMPTY = ""
@@ -79,7 +79,7 @@ class AnswerStage:
             for policy, talk in talks.items()
             for mark, want in wants.items()
         ]
-        if rank in wants.values() and self.ranking == "calibrated":
+        if rank in wants.values() and asks_empty(task, self.ranking):
             blank = Request(answer_conversation(task, _emptied(sample), {}), rank)
             asks += [Ask(reader.model, blank, (_EMPTY, i)) for i, reader in mine]
         return asks
@@ -107,7 +107,7 @@ class AnswerStage:
         elif one.reply.text is not None:
             said = task.parse[self.rule](one.reply.text, sample)
         answer = said if said in task.answers(sample) else None
-        calibrating = empty if isinstance(want, Rank) else None
+        kept, calibrating = self._calibrating(empty if isinstance(want, Rank) else None)
         return Prediction(
             sample_id=sample.id,
             task=sample.task,
@@ -122,8 +122,8 @@ class AnswerStage:
             training=reader.training,
             reason=one.reply.failure or (None if answer else self._why(want, empty, said)),
             option_tokens=one.reply.tokens,
-            option_empty=() if calibrating is None else calibrating.scores,
-            tokens_in=one.reply.tokens_in + (0 if calibrating is None else calibrating.tokens_in),
+            option_empty=kept,
+            tokens_in=one.reply.tokens_in + calibrating,
             tokens_out=one.reply.tokens_out,
         )
 
@@ -132,15 +132,22 @@ class AnswerStage:
         want = one.ask.request.want
         assert isinstance(want, Rank)
         ranked = self._chosen(want.options, one.reply, empty)
+        kept, calibrating = self._calibrating(empty)
         return replace(
             row,
             option_scores=one.reply.scores,
             option_tokens=one.reply.tokens,
-            option_empty=() if empty is None else empty.scores,
-            tokens_in=row.tokens_in + one.reply.tokens_in + (0 if empty is None else empty.tokens_in),
+            option_empty=kept,
+            tokens_in=row.tokens_in + one.reply.tokens_in + calibrating,
             ranked=ranked,
             ranked_reason=one.reply.failure or (None if ranked else self._why(want, empty)),
         )
+
+    def _calibrating(self, empty: Reply | None) -> tuple[tuple[float, ...], int]:
+        """Return the options' sums after an empty context, and what an answer paid for them: what decides is paid."""
+        if empty is None:
+            return (), 0
+        return empty.scores, empty.tokens_in if self.ranking == "calibrated" else 0
 
     def _chosen(self, options: Sequence[str], reply: Reply, empty: Reply | None) -> str | None:
         """Return the option that wins; by the sum it is the model's own choice, which needs no scores."""
@@ -154,8 +161,18 @@ class AnswerStage:
             return f"read as {said!r}, which is not among the answers"
         if isinstance(want, Generate):
             return "no answer could be read"
-        failed = f" ({empty.failure})" if empty is not None and empty.failure else ""
+        missing = empty.failure if empty is not None and self.ranking == "calibrated" else None
+        failed = f" ({missing})" if missing else ""
         return f"no scores for ranking by {self.ranking!r}{failed}"
+
+
+def asks_empty(task: Task, ranking: Ranking) -> bool:
+    """Return whether ranked options are asked about after an empty context as well.
+
+    Where every sample has the same options that is one question a task, whatever decides; where each has its own it
+    would be one a sample, so it is asked there only where it decides.
+    """
+    return bool(task.labels) or ranking == "calibrated"
 
 
 def _emptied(sample: Sample) -> Sample:

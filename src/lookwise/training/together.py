@@ -9,12 +9,12 @@ and how it goes on, is the job's business.
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Protocol
@@ -22,11 +22,13 @@ from typing import Protocol
 import torch
 
 from lookwise.errors import LookwiseError, ModelError
-from lookwise.runs.company import end_with_parent, undisturbed
+from lookwise.runs.company import end_with_parent, new_processes, undisturbed
 from lookwise.training.tune import Display
 
 __all__ = ["Job", "Training", "train_together"]
 
+_BEHIND = 5
+"""How much later in turn (niceness) jobs are than the longest, where cores are fewer: it would end last, and alone."""
 _Word = tuple[int, int] | LookwiseError
 """What a process says: steps done and found done, or why it stops."""
 
@@ -58,7 +60,7 @@ def train_together(jobs: Sequence[Job], title: str, display: Display | None = No
     if display is not None:
         display.begin(f"{title}, {at_once} at a time", sum(job.steps for job in jobs))
     try:
-        _Crew(at_once, max(threads // at_once, 1)).carry_out(jobs, display)
+        _Crew(at_once, max(threads // at_once, 1), at_once > threads).carry_out(jobs, display)
     finally:
         if display is not None:
             display.end()
@@ -67,19 +69,19 @@ def train_together(jobs: Sequence[Job], title: str, display: Display | None = No
 class _Crew:
     """The processes under way, each with the place of the job that it is at."""
 
-    def __init__(self, at_once: int, threads: int) -> None:
-        self._at_once, self._threads = at_once, threads
-        self._context: SpawnContext = multiprocessing.get_context("spawn")
+    def __init__(self, at_once: int, threads: int, crowded: bool) -> None:
+        self._at_once, self._threads, self._crowded = at_once, threads, crowded
+        self._context = new_processes()
         self._words: SimpleQueue[_Word] = self._context.SimpleQueue()
-        self._running: dict[int, SpawnProcess] = {}
+        self._running: dict[int, BaseProcess] = {}
 
     def carry_out(self, jobs: Sequence[Job], display: Display | None) -> None:
         taken = self._context.Value("i", 0)
         places = self._context.Array("i", self._at_once)
         try:
             for worker in range(self._at_once):
-                what = (tuple(jobs), taken, places, worker, self._threads, self._words)
-                process = self._context.Process(target=_work, args=what, daemon=True)
+                what = (tuple(jobs), taken, places, worker, self._threads, self._crowded, self._words)
+                process: BaseProcess = self._context.Process(target=_work, args=what, daemon=True)
                 with undisturbed():
                     process.start()
                     self._running[worker] = process
@@ -115,12 +117,19 @@ class _Told:
     """A display whose steps are counted in another process."""
 
     words: SimpleQueue[_Word]
+    told: int = 0
 
     def begin(self, title: str, total: int) -> None:
         """Titles are the other's business."""
 
     def advance(self, sent: int = 0, stored: int = 0) -> None:
         self.words.put((sent, stored))
+        self.told += sent + stored
+
+    def rest(self, steps: int) -> None:
+        """Count what of a finished job was never counted: one that was found done says nothing of its steps."""
+        if self.told < steps:
+            self.advance(stored=steps - self.told)
 
     def end(self) -> None:
         """So are their ends."""
@@ -132,6 +141,7 @@ def _work(
     places: SynchronizedArray[int],
     worker: int,
     threads: int,
+    crowded: bool,
     words: SimpleQueue[_Word],
 ) -> None:
     """Be a process: take the next job until none is left."""
@@ -145,7 +155,11 @@ def _work(
             if place >= len(jobs):
                 return
             places[worker] = place
-            jobs[place].train(display=_Told(words))
+            if crowded and place > 0 and hasattr(os, "nice"):
+                os.nice(_BEHIND)
+            told = _Told(words)
+            jobs[place].train(display=told)
+            told.rest(jobs[place].steps)
     except LookwiseError as error:
         words.put(error)
         raise SystemExit(1) from None
