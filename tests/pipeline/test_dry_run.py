@@ -68,11 +68,11 @@ def test_the_published_recipe_is_planned_without_a_model(tmp_path: Path, capsys:
     assert "at most 16 pictures: at most 6 steps of 8 rows" in said["verifier"]
     assert "192 requests after merging" in said["predicted"], "readers' halves: 4 + 2; test: 6; all written and ranked"
     # Three readers; of each: two texts alone, six first pictures, and two open policies of six samples; all that twice,
-    # written and ranked.
+    # written and ranked; and the question without its content, ranked.
     assert "3 readers on hf:llava-hf/llava-interleave-qwen-7b-hf x 4 policies x 6 samples: " in said["predictions"]
-    assert said["predictions"].endswith("48 to 120 requests after merging")
+    assert said["predictions"].endswith("51 to 123 requests after merging")
     assert "captions" not in said
-    assert "saves at least 24 of 444 requests (5.4%)" in said["merging"]
+    assert "saves at least 24 of 447 requests (5.4%)" in said["merging"]
 
 
 def test_answers_known_since_they_were_measured_are_not_asked_again(
@@ -87,9 +87,9 @@ def test_answers_known_since_they_were_measured_are_not_asked_again(
     assert main(["run", str(path), "--out", str(tmp_path / "run"), "--dry-run"]) == 0
     said = lines(capsys)
     assert "50 requests after merging" in said["measured"], "48 with pictures, and two texts"
-    assert "8 to 14 requests after merging" in said["predictions"]
+    assert "9 to 15 requests after merging" in said["predictions"]
     # 4 texts merge in `measured`, 4 in `predictions`; all 8 that are certain there were measured before.
-    assert "saves at least 16 of 72 requests" in said["merging"]
+    assert "saves at least 16 of 73 requests" in said["merging"]
     assert main(["run", str(path), "--out", str(tmp_path / "run"), "--until", "measured"]) == 0
     calls = json.loads((tmp_path / "run" / "calls.json").read_text(encoding="utf-8"))["measured"]["assessor"]
     assert (calls["asked"], calls["merged"]) == (54, 4), "the loop counts as the plan did"
@@ -136,7 +136,8 @@ def test_every_task_of_ecommmmu_can_be_planned() -> None:
     for sample in EXAMPLES.values():
         found.add(sample)
     assert found.predicted.asked == found.predicted.different.count == 2 * 8 * len(EXAMPLES), "written and ranked"
-    assert found.answers.asked == 2 * 4 * len(EXAMPLES), "written and ranked"
+    same_options = sum(bool(task.labels) for task in tasks.values())
+    assert found.answers.asked == 2 * 4 * len(EXAMPLES) + same_options, "written, ranked, and once without content"
 
 
 def config_tasks(recipe: Recipe) -> list:

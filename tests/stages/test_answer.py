@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lookwise.benchmarks.ecommmmu import ECOMMMMU
@@ -12,7 +13,8 @@ from lookwise.inference import Answered, Ask
 from lookwise.metrics.ranking import Ranking
 from lookwise.model import Generate, Rank, Reply
 from lookwise.rows import Prediction
-from lookwise.stages.answer import AnswerStage, Reader
+from lookwise.sample import Sample
+from lookwise.stages.answer import AnswerStage, Reader, bearers_of, shared_by_task
 
 TASKS = {task.name: task for task in MMECINSTRUCT.tasks}
 SAMPLE = EXAMPLES["mmecinstruct/sentiment_analysis"]
@@ -22,10 +24,10 @@ COUNTS = (1, 4, 2, 1, 1)
 EMPTY = (-1.0, -2.0, -7.0, -8.0, -9.0)
 
 
-def stage(ranking: Ranking = "raw", want: Generate | None = None) -> AnswerStage:
+def stage(ranking: Ranking = "raw", want: Generate | None = None, bearers: Sequence[Sample] = ()) -> AnswerStage:
     reader = Reader("reader", "tiny:reader-s", "zero-shot", "")
     shown = {"none": {}, "captions:always": {SAMPLE.id: {"review": "a broken torch"}}}
-    return AnswerStage(TASKS, [reader], shown, want=want, ranking=ranking)
+    return AnswerStage(TASKS, [reader], shown, want=want, ranking=ranking, bearers=bearers_of(TASKS, bearers))
 
 
 def rows(made: AnswerStage, reply: Reply, empty: Reply | None = None) -> list[Prediction]:
@@ -37,7 +39,7 @@ def rows(made: AnswerStage, reply: Reply, empty: Reply | None = None) -> list[Pr
 
 def test_the_sum_asks_each_policy_once_and_takes_the_model_s_own_choice() -> None:
     asks = stage().ask(SAMPLE, ())
-    assert [ask.tag[0] for ask in asks] == ["none", "captions:always", ""]
+    assert [ask.tag[0] for ask in asks] == ["none", "captions:always"]
     found = rows(stage(), Reply(LETTERS[0], SCORES, COUNTS))
     assert [row.answer for row in found] == [LETTERS[0]] * 2
     assert {(row.option_scores, row.option_tokens, row.option_empty) for row in found} == {(SCORES, COUNTS, ())}
@@ -66,15 +68,25 @@ def test_what_calibrates_is_kept_whatever_decides_and_paid_only_where_it_does() 
     said, empty = Reply(LETTERS[0], SCORES, COUNTS, tokens_in=90), Reply(LETTERS[0], EMPTY, COUNTS, tokens_in=20)
     paying: dict[Ranking, int] = {"raw": 90, "normalised": 90, "calibrated": 110}
     for ranking, paid in paying.items():
-        found = rows(stage(ranking), said, empty)
+        found = rows(stage(ranking, bearers=[SAMPLE]), said, empty)
         assert {(row.option_empty, row.tokens_in) for row in found} == {(EMPTY, paid)}
 
 
-def test_where_each_sample_has_its_own_options_an_empty_context_is_asked_only_where_it_decides() -> None:
-    own = EXAMPLES["mmecinstruct/category_classification"]
+def test_one_sample_asks_it_for_all_of_its_task_and_reader() -> None:
+    other, own = replace(SAMPLE, id="other"), EXAMPLES["mmecinstruct/category_classification"]
     assert not TASKS[own.task].labels
-    for made, beside in ((stage("raw"), []), (stage("normalised"), []), (stage("calibrated"), [""])):
-        assert [ask.tag[0] for ask in made.ask(own, ())] == ["none", "captions:always", *beside]
+    assert bearers_of(TASKS, [own, SAMPLE, other]) == {SAMPLE.id}
+    made = stage(bearers=[SAMPLE, other])
+    assert [[ask.tag[0] for ask in made.ask(one, ())] for one in (SAMPLE, other)] == [
+        ["none", "captions:always", ""],
+        ["none", "captions:always"],
+    ]
+    first = rows(made, Reply(LETTERS[0], SCORES, COUNTS), Reply(LETTERS[0], EMPTY, COUNTS))
+    second = [replace(row, sample_id="other", option_empty=()) for row in first]
+    stranger = replace(second[0], model="another")
+    shared = shared_by_task([*first, *second, stranger])
+    assert [row.option_empty for row in shared] == [EMPTY] * 4 + [()]
+    assert [row.sample_id for row in shared] == [row.sample_id for row in (*first, *second, stranger)]
 
 
 def test_calibration_prefers_what_the_question_made_likelier() -> None:

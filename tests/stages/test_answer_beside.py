@@ -40,7 +40,6 @@ def test_each_policy_is_asked_twice_and_answered_in_one_row() -> None:
         ("none", Rank),
         ("captions:vote", Generate),
         ("captions:vote", Rank),
-        ("", Rank),
     ]
     found = rows(stage())
     assert [row.policy for row in found] == ["none", "captions:vote"]

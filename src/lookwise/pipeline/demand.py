@@ -20,7 +20,6 @@ from lookwise.pipeline.distinct import ROOM, Distinct, key_of
 from lookwise.pipeline.utility_steps import SHORT, looks
 from lookwise.pipeline.wanted import captions, certain, main_pictures, wanted
 from lookwise.sample import Sample
-from lookwise.stages.answer import asks_empty
 from lookwise.stages.evidence import Policy, parse_policy
 from lookwise.stages.fetch import is_fetchable
 
@@ -77,6 +76,7 @@ class Demand:
         self._fetched = fetched
         self._both = Distinct(room)
         self._tasks = data.tasks
+        self._borne: set[str] = set()
         self._teaches = recipe.teaches_verifier
         self._captioned = self._splits(*(captions(recipe, some) for some in self._some))
         self._measured = self._splits(*(looks(some, "oracle", "measured") for some in self._some))
@@ -180,8 +180,12 @@ class Demand:
             self._answer_as(sample, text, written)
         if ranks:
             self._answer_as(sample, text, ranked)
-        if ranks and asks_empty(self._tasks[sample.task], recipe.ranking):
-            self.answers.add(key_of("empty", sample.task, ranked))
+        is_bearer = self._tasks[sample.task].labels and sample.task not in self._borne
+        if ranks and (recipe.ranking == "calibrated" or is_bearer):
+            self._borne.add(sample.task)
+            key = key_of("empty", sample.task, ranked)
+            self.answers.add(key)
+            self._both.add(key)
 
     def _answer_as(self, sample: Sample, text: str, want: str) -> None:
         known = [certain(policy, sample) for policy in self.policies]

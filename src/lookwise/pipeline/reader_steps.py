@@ -23,7 +23,7 @@ from lookwise.pipeline.tuning import fleet, reader_settings
 from lookwise.pipeline.utility_steps import readers_half
 from lookwise.rows import Caption, Evidence, Prediction
 from lookwise.sample import Sample
-from lookwise.stages.answer import AnswerStage, Reader
+from lookwise.stages.answer import AnswerStage, Reader, bearers_of, shared_by_task
 from lookwise.stages.evidence import shown_captions, shown_visuals
 from lookwise.training.examples import Example
 from lookwise.training.launch import tune_in
@@ -217,7 +217,8 @@ def ask_readers(context: Context, samples: Sequence[Sample], found: Sequence[tup
         pictures=pictures_by_policy(evidence, samples),
         ranking=recipe.ranking,
         also_rank=recipe.also_rank,
+        bearers=bearers_of(context.tasks, samples),
     )
     models: dict[str, ModelSource] = {r.model: context.source(r.model, spec) for r, spec in found}
     rows = context.ask(stage, samples, models)
-    return [row for s in samples for row in rows[s.id]]
+    return shared_by_task([row for s in samples for row in rows[s.id]])

@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 
+__all__ = ()
+
 _NEEDED = (
     "lookwise.models.hf.model",
     "lookwise.training.opening",

@@ -18,7 +18,7 @@ from lookwise.rows import Prediction
 from lookwise.sample import Sample
 from lookwise.task import Rule, Task
 
-__all__ = ["AnswerStage", "Reader", "asks_empty"]
+__all__ = ["AnswerStage", "Reader", "bearers_of", "shared_by_task"]
 
 
 _EMPTY = ""
@@ -45,6 +45,9 @@ class AnswerStage:
     `shown[policy][sample id]` gives the captions shown, by slot, and `pictures` likewise the pictures.  `want` None
     ranks the task's answers, of which one wins by `ranking`; a `Generate` asks for free text, which the task's parser
     reads by `rule`; with `also_rank` the options are ranked as well, as a second column of the same row.
+
+    Where the options are ranked and `ranking` is "calibrated", every sample's are ranked after an empty context, too;
+    else those of the samples in `bearers`, each for all of its task (`shared_by_task`), to be kept.
     """
 
     tasks: Mapping[str, Task]
@@ -56,6 +59,7 @@ class AnswerStage:
     pictures: Mapping[str, Mapping[str, Sequence[Media]]] = field(default_factory=dict)
     ranking: Ranking = "raw"
     also_rank: bool = False
+    bearers: frozenset[str] = frozenset()
 
     def ask(self, sample: Sample, rows: tuple[Prediction, ...]) -> list[Ask]:
         """Return one request per reader and policy (two where options are ranked beside), once."""
@@ -79,7 +83,7 @@ class AnswerStage:
             for policy, talk in talks.items()
             for mark, want in wants.items()
         ]
-        if rank in wants.values() and asks_empty(task, self.ranking):
+        if rank in wants.values() and (self.ranking == "calibrated" or sample.id in self.bearers):
             blank = Request(answer_conversation(task, _emptied(sample), {}), rank)
             asks += [Ask(reader.model, blank, (_EMPTY, i)) for i, reader in mine]
         return asks
@@ -166,13 +170,24 @@ class AnswerStage:
         return f"no scores for ranking by {self.ranking!r}{failed}"
 
 
-def asks_empty(task: Task, ranking: Ranking) -> bool:
-    """Return whether ranked options are asked about after an empty context as well.
+def bearers_of(tasks: Mapping[str, Task], samples: Sequence[Sample]) -> frozenset[str]:
+    """Return one sample of every task that has the same options for all: the first."""
+    first: dict[str, str] = {}
+    for sample in samples:
+        if tasks[sample.task].labels:
+            first.setdefault(sample.task, sample.id)
+    return frozenset(first.values())
 
-    Where every sample has the same options that is one question a task, whatever decides; where each has its own it
-    would be one a sample, so it is asked there only where it decides.
-    """
-    return bool(task.labels) or ranking == "calibrated"
+
+def shared_by_task(rows: Sequence[Prediction]) -> list[Prediction]:
+    """Return the rows, what a bearer's options score after an empty context given to all of its task and reader."""
+    known = {_asked(row): row.option_empty for row in rows if row.option_empty}
+    return [row if row.option_empty else replace(row, option_empty=known.get(_asked(row), ())) for row in rows]
+
+
+def _asked(row: Prediction) -> tuple[str, ...]:
+    """Return what was asked without its content, whom.  Where options differ by sample, no bearer is of the task."""
+    return row.task, row.model, row.reader, row.training, row.tuned_on
 
 
 def _emptied(sample: Sample) -> Sample:
