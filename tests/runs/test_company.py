@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lookwise.runs import company
 from lookwise.runs.company import undisturbed
 
 PROGRAM = """
@@ -86,7 +87,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every process starts from nothing")
+def test_nothing_is_forked_where_there_is_an_accelerator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(company, "_DEVICES", (str(tmp_path / "card"),))
+    assert company.new_processes().get_start_method() == ("forkserver" if sys.platform == "linux" else "spawn")
+    (tmp_path / "card").touch()
+    assert company.new_processes().get_start_method() == "spawn"
+
+
+@pytest.mark.skipif(not company.may_fork(), reason="every process starts from nothing here")
 def test_processes_are_forked_from_one_that_has_loaded_what_they_need(tmp_path: Path) -> None:
     script = tmp_path / "program.py"
     script.write_text(LOADING, encoding="utf-8")

@@ -16,20 +16,29 @@ from contextlib import contextmanager
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["begin_loading", "end_with_input", "end_with_parent", "new_processes", "undisturbed"]
+__all__ = ["begin_loading", "end_with_input", "end_with_parent", "may_fork", "new_processes", "undisturbed"]
 
-_FORKS = sys.platform == "linux"
-"""Elsewhere a process that has loaded system libraries is not safe to fork."""
 _LOADED = "lookwise.runs.loaded"
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/accel", "/dev/davinci_manager")
+"""What the drivers of accelerators put there."""
+
+
+def may_fork() -> bool:
+    """Return whether a process that has loaded libraries may be forked here.
+
+    Not but on Linux, where system libraries allow it; nor where there is an accelerator: many a library asks for it as
+    it loads, and after that no fork can use it.
+    """
+    return sys.platform == "linux" and not any(map(os.path.exists, _DEVICES))
 
 
 def new_processes() -> ForkServerContext | SpawnContext:
     """Return how processes that run models are started.
 
-    On Linux they are forked from a process that has loaded the libraries, and done nothing else: it starts with the
-    first of them, and ends with this one.  Elsewhere each starts from nothing.
+    Where that is possible they are forked from a process that has loaded the libraries, and done nothing else: it
+    starts with the first of them, and ends with this one.  Elsewhere each starts from nothing.
     """
-    if not _FORKS:
+    if not may_fork():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([_LOADED])
@@ -38,7 +47,7 @@ def new_processes() -> ForkServerContext | SpawnContext:
 
 def begin_loading() -> None:
     """Start the process from which others are forked, so that it has loaded what they need when they are started."""
-    if _FORKS:
+    if may_fork():
         new_processes()
         with undisturbed():
             forkserver.ensure_running()
