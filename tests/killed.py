@@ -24,12 +24,13 @@ DONE = {
     "captioning": ("lookwise.runs.replies:ReplyStore.put_many", "captions"),
     "balloting": ("lookwise.runs.replies:ReplyStore.put_many", "ballots"),
     "answering": ("lookwise.runs.replies:ReplyStore.put_many", "predictions"),
-    "tuning": ("lookwise.training.heads:answer_loss", None),
-    "checkpoint": ("lookwise.training.checkpoint:commit", None),
+    "tuning": ("lookwise.training.trainer:answer_loss", None),
+    "checkpoint": ("lookwise.training.trainer:commit", None),
     "manifest": ("lookwise.runs.store:write_json_atomic", None),
     "scores": ("lookwise.pipeline.score_steps:write_json_atomic", None),
 }
-"""What can be under way -> the call that does it, and the stage whose replies it stores, where it stores replies."""
+"""What can be under way -> the call that does it, named where it is used, since that module may be loaded already, and
+the stage whose replies it stores, where it stores replies."""
 
 
 class _Log:
@@ -71,8 +72,9 @@ def _counted(whole: Any, kinds: dict[str | None, str], log: _Log, what: str, nth
         if (kind := kinds.get(stage)) is not None:
             log.write(did=kind)
             if kind == what and log.count(kind) >= nth:
-                if multiprocessing.parent_process() is not None:
-                    os.kill(os.getppid(), signal.SIGKILL)
+                parent = multiprocessing.parent_process()  # not that of the system, where it is forked from a third
+                if parent is not None and parent.pid is not None:
+                    os.kill(parent.pid, signal.SIGKILL)
                 os.kill(os.getpid(), signal.SIGKILL)
         return whole(*values, **named)
 
