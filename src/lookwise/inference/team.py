@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import connection
@@ -162,9 +163,10 @@ class Team:
                 return
 
     def close_model(self) -> None:
-        """Have every process free its model's memory."""
+        """Have every process free its model's memory.  One that has ended is told of when it is next needed."""
         for member in self._members:
-            self._tell(member, None)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                member.line.send(None)
 
     def _start(self) -> _Member:
         context = new_processes()
@@ -191,7 +193,13 @@ class Team:
             raise TypeError(f"a copy said {word!r}")
         return word
 
-    def _lost(self, member: _Member) -> ModelError:
+    def _lost(self, member: _Member) -> LookwiseError:
+        """Return why a copy has ended: what it said last, if that was an error, which nobody has heard yet."""
+        with suppress(EOFError, OSError):
+            while member.line.poll():
+                word = member.line.recv()
+                if isinstance(word, LookwiseError):
+                    return word
         member.process.join(_SECONDS_TO_END)
         return ModelError(
             f"a copy of the model ended with exit code {member.process.exitcode}; "
