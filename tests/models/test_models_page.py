@@ -20,19 +20,13 @@ BLOCK = re.compile(r"(<!-- (\w+): made by tests/models/test_models_page.py -->\n
 def bundled() -> str:
     """Return a row for each bundled model: its command, and what its card says of size and training."""
     rows = [
-        "| model | parameters | trained by | seconds by the clock | processor seconds |",
-        "| --- | --- | --- | --- | --- |",
+        "| model | parameters | trained by | seconds |",
+        "| --- | --- | --- | --- |",
     ]
     for card in sorted(BUNDLED.glob("*/card.json")):
         name, said = card.parent.name, json.loads(card.read_text(encoding="utf-8"))
-        # A judge's card counts one core's processor time, as card.md says; the others' `seconds` are the clock's.
-        judge = name.startswith("judge-")
-        clock = "" if judge else f"{said['seconds']:,}"
-        spent = said["seconds"] if judge else said.get("processor_seconds")
         command = f"`python -m lookwise.training.bundled {name} --out DIR`"
-        rows.append(
-            f"| `tiny:{name}` | {said['parameters']:,} | {command} | {clock} | {f'{spent:,}' if spent else ''} |"
-        )
+        rows.append(f"| `tiny:{name}` | {said['parameters']:,} | {command} | {said['seconds']:,} |")
     return "\n".join(rows)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from factory import llava
 from picture_server import picture
+from taught_recipe import TAUGHT
 
 from lookwise.cli import main
 from lookwise.message import Media
@@ -34,37 +35,26 @@ def test_whatever_is_wrong_with_a_picture_its_sample_is_left_out_with_the_reason
     assert not any(str(tmp_path) in reason for reason in reasons)
 
 
-RECIPE = """
-name: broken
-benchmark: ecommmmu
-tasks: [answerability_prediction]
-samples_train: 8
-samples_val: 4
-samples_test: 2
-test_splits: [test]
-prompts: tiny
-reader: hf:{model}
-assessor_tuned: true
-verifying: zero-shot
-policies: [none, visuals:always, visuals:predicted]
-tune_on: [visuals:always]
-epochs: 1
-batch: 4
-max_tokens: 512
-resamples: 20
-"""
+_ASSESSED = {
+    "assessor_tuned": "true",
+    "verifying": "zero-shot",
+    "policies": "[none, visuals:always, visuals:predicted]",
+    "tune_on": "[visuals:always]",
+}
 
 
 @pytest.mark.slow
 def test_broken_pictures_end_no_tuning(tmp_path: Path) -> None:
     recipe = tmp_path / "broken.yaml"
-    recipe.write_text(RECIPE.format(model=llava(tmp_path / "model")), encoding="utf-8")
+    recipe.write_text(TAUGHT.format(model=llava(tmp_path / "model")), encoding="utf-8")
+    settings = [part for name, value in _ASSESSED.items() for part in ("--set", f"{name}={value}")]
+    command = ["run", str(recipe), *settings]
     run = tmp_path / "run"
-    assert main(["run", str(recipe), "--out", str(run), "--until", "samples"]) == 0
+    assert main([*command, "--out", str(run), "--until", "samples"]) == 0
     listed = read_json(run / "data" / "EcomMMMU.json")
     first = next(row for row in listed if row["split"] == "train")["images"][0][0]
     (run / "data" / first).write_bytes(b"cut off")
-    assert main(["run", str(recipe), "--out", str(run)]) == 0
+    assert main([*command, "--out", str(run)]) == 0
     for adapter in ("visuals-always", "assessor"):
         card = read_json(run / "adapters" / adapter / "card.json")
         assert sum(card["recipe"]["missing_pictures"].values()) == 1

@@ -109,19 +109,6 @@ def test_training_sees_the_tokens_that_the_processor_makes(captioner: Loaded) ->
     assert spoken == f"{words.caption(teacher.views[0], words.lead(context))} <|end|>"
 
 
-def test_batches_are_made_ahead_in_order_and_no_more_than_are_used() -> None:
-    from lookwise.training.bundled.captioner import _ahead
-
-    made: list[int] = []
-
-    def make() -> int:
-        made.append(len(made))
-        return made[-1]
-
-    assert list(_ahead(make, 5)) == [0, 1, 2, 3, 4]
-    assert made == [0, 1, 2, 3, 4], "a batch more would draw from the seed what the next part of the training draws"
-
-
 def test_quick_form_trains_a_loadable_captioner(tmp_path: Path) -> None:
     from lookwise.training.bundled.captioner import train_captioner
 

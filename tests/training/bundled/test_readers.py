@@ -12,7 +12,7 @@ from lookwise.bazaar.lexicon import FAMILIES, HELD_OUT
 from lookwise.training.bundled import seeds
 from lookwise.training.bundled.contexts import Line
 from lookwise.training.bundled.instructions import Episode, Turn, draw_episode
-from lookwise.training.bundled.muon import orthogonalise
+from lookwise.training.bundled.muon import Muon, orthogonalise
 from lookwise.training.bundled.reader_card import load, measure, measure_named
 from lookwise.training.bundled.readers import SIZES, train_reader
 from lookwise.training.bundled.rows import IGNORED, Rows, pad
@@ -87,6 +87,21 @@ def test_a_word_is_told_the_name_of_its_line_and_an_answer_that_of_the_line_aske
         ("red", "one"), ("mug", "one"), ("blue", "two"), ("mug", "two"), ("mug", "title"),
         ("<|assistant|>", "two"),
     ]  # fmt: skip
+
+
+def test_a_second_thread_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def moved() -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        matrices = [torch.nn.Parameter(torch.randn(shape)) for shape in ((24, 10), (10, 24), (24, 10), (10, 10))]
+        optimizer = Muon(matrices, lr=0.1)
+        for _ in range(3):
+            sum((p**3).sum() for p in matrices).backward()  # type: ignore[union-attr]
+            optimizer.step()
+        return [p.detach() for p in matrices]
+
+    alone = moved()
+    monkeypatch.setattr("lookwise.training.bundled.muon._WORTH_TWO", 1)
+    assert all(torch.equal(one, two) for one, two in zip(alone, moved(), strict=True))
 
 
 def test_orthogonalise_brings_singular_values_near_one() -> None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from lookwise.bazaar import words
 from lookwise.bazaar.world import View
+from lookwise.training.bundled.ahead import made_ahead
 from lookwise.training.bundled.pictures import CLASSES, SIDE, draw_context, labels_of, photos
 from lookwise.training.bundled.seeds import training_seed
 from lookwise.training.bundled.tokens import SPECIALS, build_tokenizer
@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 Say = Callable[[str], None]
-T = TypeVar("T")
 PATCH = 16
 """Pixels on a side that one image token stands for."""
 _WIDTH = 160
@@ -233,23 +232,9 @@ def take_steps(
             recent = 0.0
 
 
-def _ahead(make: Callable[[], T], count: int) -> Generator[T]:
-    """Yield what `count` calls return, each made while the one before is in use: batches cost a tenth of a step.
-
-    One thread makes all of them, in order, so that they draw from the seed what they would draw without it.
-    """
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as maker:
-        following = maker.submit(make)
-        for place in range(count):
-            found = following.result()
-            if place + 1 < count:
-                following = maker.submit(make)
-            yield found
-
-
 def _tower_alone(model: Any, heads: _Heads, teacher: _Teacher, say: Say | None) -> None:
     tower, plan = model.model.vision_tower, teacher.plan
-    batches = _ahead(lambda: teacher.pictures(teacher.pick()), plan.tower_steps)
+    batches = made_ahead(lambda: teacher.pictures(teacher.pick()), plan.tower_steps)
 
     def loss_of() -> Tensor:
         pixels, labels = next(batches)
@@ -261,7 +246,7 @@ def _tower_alone(model: Any, heads: _Heads, teacher: _Teacher, say: Say | None) 
 
 def _together(model: Any, heads: _Heads, teacher: _Teacher, say: Say | None) -> None:
     inner, plan = model.model, teacher.plan
-    batches = _ahead(teacher.lesson, plan.joint_steps)
+    batches = made_ahead(teacher.lesson, plan.joint_steps)
 
     def loss_of() -> Tensor:
         pixels, labels, ids, targets = next(batches)

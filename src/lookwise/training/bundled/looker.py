@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 import lookwise
 from lookwise.bazaar.world import View
+from lookwise.training.bundled.ahead import drawn_ahead
 from lookwise.training.bundled.captioner import new_processor, optimizer_of, pixels_of, take_steps
 from lookwise.training.bundled.looks import LookRows, draw_look
 from lookwise.training.bundled.readers import Lessons, optimizers_of, rate_at
@@ -33,7 +34,7 @@ from lookwise.training.bundled.seeds import training_seed
 from lookwise.training.bundled.shots import PLACES, Album, shots, slot_words
 from lookwise.training.bundled.tokens import NAMED_PHOTOS, build_tokenizer
 
-__all__ = ["TINY", "Plan", "new_looker", "train_looker"]
+__all__ = ["TINY", "Plan", "batches_of", "new_looker", "train_looker"]
 
 Say = Callable[[str], None]
 TINY = Path(lookwise.__file__).parent / "models" / "tiny"
@@ -166,9 +167,10 @@ _Drawn = tuple[Row, tuple[int, ...]]
 """A row and the photos at its image places."""
 
 
-def _batches(album: Album, tokenizer: Any, plan: Plan, seed: int) -> Iterator[list[_Drawn]]:
+def batches_of(album: Album, plan: Plan, seed: int) -> Iterator[list[_Drawn]]:
+    """Yield the batches of the second stage; they follow from the seed."""
     rng = random.Random(seed)
-    rows = LookRows(tokenizer)
+    rows = LookRows(build_tokenizer())
 
     def draw() -> _Drawn:
         if rng.random() < plan.text_alone:
@@ -200,12 +202,12 @@ def _losses(model: Any, side: Lessons, told: Tensor, drawn: list[_Drawn]) -> tup
     return (each * chosen).sum() / chosen.sum(), side(out.hidden_states, _vectors(model), agrees, names)
 
 
-def _words(model: Any, tokenizer: Any, told: Tensor, album: Album, plan: Plan, seed: int, say: Say | None) -> None:
+def _words(model: Any, told: Tensor, album: Album, plan: Plan, seed: int, say: Say | None) -> None:
     language = model.model.language_model
     side = Lessons(language.config.hidden_size)
     optimizers = optimizers_of(language, side, plan.word_rate)
     started, recent = time.monotonic(), torch.zeros(2)
-    for step, drawn in enumerate(_batches(album, tokenizer, plan, seed)):
+    for step, drawn in enumerate(drawn_ahead(batches_of, album, plan, seed)):
         loss, agreed = _losses(model, side, told, drawn)
         torch.autograd.backward(loss + agreed)
         nn.utils.clip_grad_norm_(language.parameters(), 1.0)
@@ -226,7 +228,7 @@ def train_looker(out: Path, *, quick: bool = False, seed: int = 0, say: Say | No
     from lookwise.training.bundled.looker_card import write_card
 
     plan = QUICK if quick else Plan()
-    started = time.monotonic(), time.process_time()
+    started = time.monotonic()
     torch.manual_seed(training_seed(seed))
     tokenizer = build_tokenizer()
     tokenizer.chat_template = NAMED_PHOTOS
@@ -235,20 +237,20 @@ def train_looker(out: Path, *, quick: bool = False, seed: int = 0, say: Say | No
     seen, told = (shots(n, f"{stream}/{part}") for n, part in ((plan.seen, "eyes"), (plan.told, "words")))
     if say:
         size = sum(p.numel() for p in model.parameters())
-        say(f"{size:,} parameters; photos drawn in {time.monotonic() - started[0]:.0f} s")
+        say(f"{size:,} parameters; photos drawn in {time.monotonic() - started:.0f} s")
     _eyes(model, tokenizer, seen, plan, training_seed(seed), say)
     vectors = _told(model, told[0])
     share = _Places(tokenizer, _vectors(model), told[1]).share(vectors)
     if say:
         say(f"{share:.3f} of the places of photos not learned from are nearest to their own word")
-    _words(model, tokenizer, vectors, Album(told[1]), plan, training_seed(seed), say)
-    seconds = round(time.monotonic() - started[0]), round(time.process_time() - started[1])
+    _words(model, vectors, Album(told[1]), plan, training_seed(seed), say)
+    seconds = round(time.monotonic() - started)
     out.mkdir(parents=True, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(out)
     new_processor(tokenizer).save_pretrained(out)
     facts: dict[str, Any] = {
-        "plan": asdict(plan), "seed": training_seed(seed), "seconds": seconds[0], "processor_seconds": seconds[1],
-        "quick": quick, "places": round(share, 4),
+        "plan": asdict(plan), "seed": training_seed(seed), "seconds": seconds, "quick": quick,
+        "places": round(share, 4),
     }  # fmt: skip
     write_card(out, facts, looks=64 if quick else 2048, count=24 if quick else 600)
     return out

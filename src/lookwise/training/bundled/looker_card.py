@@ -158,10 +158,9 @@ def _page(card: Mapping[str, Any]) -> str:
         f"{card['parameters']:,} parameters, bf16; trained by `python -m lookwise.training.bundled looker --out DIR` "
         "from tiny:captioner's tower and tiny:reader-s.",
         "",
-        f"Seed {card['seed']} (training), {card['evaluation_seed']} (measuring); {plan}; {card['processor_seconds']} s "
-        f"of processor time, {card['seconds']} s by the clock of a shared machine"
-        f"{' (quick form: it has learned nothing yet)' if card['quick'] else ''}; {card['answers_per_second']} answers "
-        f"a second about one photo while measuring, {card['threads']} thread(s).",
+        f"Seed {card['seed']} (training), {card['evaluation_seed']} (measuring); {plan}; {card['seconds']} s "
+        f"by the clock{' (quick form: it has learned nothing yet)' if card['quick'] else ''}, {card['threads']} "
+        f"thread(s) of torch; {card['answers_per_second']} answers a second about one photo while measuring.",
         "",
         "It has answered questions about photos, alone, beside other photos and beside titles, queries, documents, "
         "reviews and histories, that no task asks, and has told what a photo beside a text does to an answer.  It has "

@@ -166,8 +166,7 @@ def _prose(card: Mapping[str, Any]) -> str:
         f"A {card['class']} of {card['parameters']:,} parameters ({size['layers']} layers, width {size['width']}) that "
         "reads the language of the generated shop, made to be tuned.  Trained from scratch by "
         f"`python -m lookwise.training.bundled {card['name']} --out DIR`: seed {card['seed']}, {steps} steps of "
-        f"{size['batch']} sequences, {card['processor_seconds']} s of processor time with {card['threads']} thread(s), "
-        f"{card['seconds']} s by the clock of a shared machine"
+        f"{size['batch']} sequences, {card['seconds']} s by the clock, {card['threads']} thread(s) of torch"
         + (" (a quick form: it has learned nothing yet)." if card["quick"] else "."),
         "",
         "It has read titles, queries, reviews and reference captions in words, and questions about them that no task "

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from lookwise.bazaar.lexicon import FAMILIES
+from lookwise.training.bundled.ahead import drawn_ahead
 from lookwise.training.bundled.contexts import CROWDS
 from lookwise.training.bundled.instructions import FINDING, draw_episode, draw_finds
 from lookwise.training.bundled.muon import Muon
@@ -41,6 +42,7 @@ __all__ = [
     "Lessons",
     "Phase",
     "Size",
+    "batches_of",
     "optimizers_of",
     "rate_at",
     "train_reader",
@@ -134,27 +136,28 @@ def train_reader(name: str, out: Path, *, quick: bool = False, seed: int = 0, sa
     size = SIZES[name]
     if quick:
         size = replace(size, phases=tuple(replace(p, steps=2) for p in size.phases))
-    started = time.monotonic(), time.process_time()
+    started = time.monotonic()
     tokenizer = build_tokenizer()
     torch.manual_seed(training_seed(seed))
     model = _new_model(size, tokenizer)
     _run(model, tokenizer, size, training_seed(seed), say)
-    seconds = round(time.monotonic() - started[0]), round(time.process_time() - started[1])
+    seconds = round(time.monotonic() - started)
     out.mkdir(parents=True, exist_ok=True)
     halved: Any = model  # `to` is not typed
     halved.to(torch.bfloat16).save_pretrained(out)
     save_tokenizer(out)
     facts = {
-        "name": name, "seed": training_seed(seed), "size": asdict(size), "seconds": seconds[0],
-        "processor_seconds": seconds[1], "quick": quick, "threads": torch.get_num_threads(),
+        "name": name, "seed": training_seed(seed), "size": asdict(size), "seconds": seconds,
+        "quick": quick, "threads": torch.get_num_threads(),
     }  # fmt: skip
     write_card(out, facts, episodes=64 if quick else 2048)
     return out
 
 
-def _batches(tokenizer: PreTrainedTokenizerFast, size: Size, seed: int) -> Iterator[list[Row]]:
+def batches_of(size: Size, seed: int) -> Iterator[list[Row]]:
+    """Yield the batches of the whole schedule; they follow from the seed."""
     rng = random.Random(seed)
-    rows = Rows(tokenizer)
+    rows = Rows(build_tokenizer())
 
     def draw(phase: Phase) -> Row:
         fate = rng.random()
@@ -250,7 +253,7 @@ def _run(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, size: Size
     total = sum(p.steps for p in size.phases)
     started = time.monotonic()
     model.train()
-    for step, rows in enumerate(_batches(tokenizer, size, seed)):
+    for step, rows in enumerate(drawn_ahead(batches_of, size, seed)):
         loss, agreed = _losses(model, side, rows)
         torch.autograd.backward(loss + agreed)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
