@@ -104,6 +104,44 @@ with ReplyStore(Path(sys.argv[1])) as store:
 """
 
 
+OPENER = """
+import sys
+from pathlib import Path
+from lookwise.model import Reply
+from lookwise.runs.replies import Mark, ReplyStore
+print("go", flush=True)
+for round_ in range(40):
+    sys.stdin.readline()
+    with ReplyStore(Path(sys.argv[1]) / str(round_)) as store:
+        store.put_many(Mark(sys.argv[2], "s", "m"), [(sys.argv[2], Reply("x"))])
+    print("done", flush=True)
+"""
+
+
+def test_processes_that_make_a_store_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENER, str(tmp_path)]
+    pipe = subprocess.PIPE
+    openers = [subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True, bufsize=1) for name in "abc"]
+
+    def say(word: str) -> None:
+        for opener in openers:
+            assert opener.stdin is not None
+            opener.stdin.write(word)
+
+    def hear() -> list[str]:
+        return [opener.stdout.readline() if opener.stdout else "" for opener in openers]
+
+    assert hear() == ["go\n"] * 3
+    for round_ in range(40):
+        say("\n")
+        assert hear() == ["done\n"] * 3
+        with ReplyStore(tmp_path / str(round_)) as store:
+            assert store.known("abc") == set("abc")
+    for opener in openers:
+        opener.communicate()
+        assert opener.returncode == 0
+
+
 def test_processes_share_a_store_and_see_whole_batches_while_others_write(tmp_path: Path) -> None:
     path = tmp_path / "shared.sqlite"
     command = [sys.executable, "-c", WRITER, str(path)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +28,8 @@ __all__ = ["Mark", "ReplyStore", "Sent"]
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
 _CHUNK = 500
 """Keys per query; SQLite allowed 999 variables for most of its life."""
-_PATIENCE = 60.0
-"""Seconds to wait for another process's transaction."""
+_PATIENCE, _AGAIN = 60.0, 0.01
+"""Seconds to wait for another process's transaction, and before asking again where SQLite does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class ReplyStore:
 
     def _prepare(self) -> None:
         # With WAL, NORMAL loses nothing to a killed process; a power cut may cost the last batches, never the file.
-        self._db.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._db.execute("PRAGMA synchronous = NORMAL")
         if self._version() == len(_MIGRATIONS):
             return
@@ -140,6 +141,18 @@ class ReplyStore:
             for number in range(self._version(), len(_MIGRATIONS)):  # asked again: another process may have been first
                 _MIGRATIONS[number](db)
                 db.execute(f"PRAGMA user_version = {number + 1}")
+
+    def _write_ahead(self) -> None:
+        """Turn the file to WAL.  While another process turns a new one, SQLite refuses at once, without waiting."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(_AGAIN)
 
     def _version(self) -> int:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
